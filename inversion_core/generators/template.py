@@ -1,0 +1,194 @@
+"""The deformable head: one topology for every person, linear in its codes.
+
+A coarse mesh (skin, eyeballs, teeth, tongue) carries the basis; a sparse matrix subdivides it once. The canonical
+pose, in which the field lives, has the lips apart and the eyes open, so that lids and lips are separate surfaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+from inversion_core.errors import MissingResource
+
+SKIN, EYES, TEETH, TONGUE = 0, 1, 2, 3
+"""Part numbers of vertices."""
+
+QUANTUM = 1.6e-5
+"""World units per step of the stored int16 offsets; the largest offset is 0.52."""
+
+
+@dataclass(frozen=True)
+class HeadTemplate:
+    """Geometry of the bundled model. C coarse vertices, V fine vertices, F faces, K identity modes.
+
+    Attributes:
+        mean: (C, 3) float32 average head, world units, mouth closed, eyes open.
+        identity: (K, C, 3) float32 principal components, scaled so that a coefficient of 1 is one standard deviation.
+        units: expression unit names; unit_offsets: (E, C, 3) float32 at full strength.
+        shapes: slider names with their own offsets; shape_positive, shape_negative: (S, C, 3) float32 at +1 and -1.
+        subdivision: (V, C) sparse, fine = subdivision @ coarse.
+        faces: (F, 3) int32 on fine vertices; faces_uv: (F, 3) int32 into uv (U, 2) float32.
+        part: (V,) uint8, one of SKIN, EYES, TEETH, TONGUE.
+        canonical: (V, 3) float32 positions in the canonical pose.
+        mirror: (V,) int32, the vertex on the other side.
+        scalp: (V,) float32 in [0, 1], how far hair may grow here.
+        interior: (V,) float32 in [0, 1], 1 in the mouth, the sockets and the nostrils: never painted from outside.
+        landmark_vertices: (478, 3) int32 coarse vertices, landmark_weights (478, 3) float32: MediaPipe's points.
+    """
+
+    mean: NDArray[np.float32]
+    identity: NDArray[np.float32]
+    units: tuple[str, ...]
+    unit_offsets: NDArray[np.float32]
+    shapes: tuple[str, ...]
+    shape_positive: NDArray[np.float32]
+    shape_negative: NDArray[np.float32]
+    subdivision: sparse.csr_matrix
+    faces: NDArray[np.int32]
+    uv: NDArray[np.float32]
+    faces_uv: NDArray[np.int32]
+    part: NDArray[np.uint8]
+    canonical: NDArray[np.float32]
+    mirror: NDArray[np.int32]
+    scalp: NDArray[np.float32]
+    interior: NDArray[np.float32]
+    landmark_vertices: NDArray[np.int32]
+    landmark_weights: NDArray[np.float32]
+
+    def coarse(self, identity, expression, shape) -> NDArray[np.float32]:
+        """(C, 3) deformed coarse vertices.
+
+        Args:
+            identity: (K,) in standard deviations; expression: (E,) unit strengths; shape: (S,) in [-1, 1].
+        """
+        result = self.mean.reshape(-1).copy()
+        for code, basis in (
+            (identity, self.identity),
+            (expression, self.unit_offsets),
+            (np.maximum(shape, 0), self.shape_positive),
+            (np.maximum(-np.asarray(shape), 0), self.shape_negative),
+        ):
+            code = np.asarray(code, np.float32)
+            used = np.flatnonzero(code)
+            if used.size:
+                result += code[used] @ basis.reshape(len(basis), -1)[used]
+        return result.reshape(-1, 3)
+
+    def fine(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(V, 3) subdivided vertices."""
+        return np.asarray(self.subdivision @ coarse, np.float32)
+
+    def landmarks(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(…, 478, 3) positions of MediaPipe's points on (…, C, 3) vertices."""
+        corners = coarse[..., self.landmark_vertices, :]
+        return (corners * self.landmark_weights[..., None]).sum(-2)
+
+    @cached_property
+    def adjacency(self) -> sparse.csr_matrix:
+        """(V, V) 0/1 matrix of edges."""
+        a = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
+        n = len(self.part)
+        matrix = sparse.coo_matrix((np.ones(len(a), np.float32), (a[:, 0], a[:, 1])), (n, n)).tocsr()
+        matrix = matrix + matrix.T
+        matrix.data[:] = 1
+        return matrix
+
+    @property
+    def skin_faces(self) -> NDArray[np.bool_]:
+        """(F,) whether a face belongs to the skin."""
+        return self.part[self.faces[:, 0]] == SKIN
+
+
+def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(V, 3) area-weighted unit normals."""
+    corners = vertices[faces]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    total = np.empty_like(vertices)
+    for axis in range(3):
+        total[:, axis] = np.bincount(
+            faces.ravel(), np.repeat(face_normals[:, axis], 3), minlength=len(vertices)
+        )
+    return total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-12)
+
+
+def save_template(template: HeadTemplate, path: Path) -> None:
+    """Write the template as safetensors; offsets are rounded to int16 steps of :data:`QUANTUM`."""
+
+    def packed(offsets: NDArray[np.float32]) -> NDArray[np.int16]:
+        return np.clip(np.round(offsets / QUANTUM), -32767, 32767).astype(np.int16)
+
+    matrix = template.subdivision.tocsr()
+    arrays = {
+        "mean": template.mean.astype(np.float32),
+        "identity": packed(template.identity),
+        "unit_offsets": packed(template.unit_offsets),
+        "shape_positive": packed(template.shape_positive),
+        "shape_negative": packed(template.shape_negative),
+        "subdivision.data": matrix.data.astype(np.float32),
+        "subdivision.indices": matrix.indices.astype(np.int32),
+        "subdivision.indptr": matrix.indptr.astype(np.int32),
+    }
+    for name in ("faces", "uv", "faces_uv", "part", "canonical", "mirror", "scalp", "interior"):
+        arrays[name] = np.ascontiguousarray(getattr(template, name))
+    arrays["landmark_vertices"] = template.landmark_vertices
+    arrays["landmark_weights"] = template.landmark_weights
+    metadata = {"units": "\n".join(template.units), "shapes": "\n".join(template.shapes)}
+    # Views that are not contiguous would be written in their memory order, not their logical one.
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(path), metadata=metadata)
+
+
+def load_template(path: Path) -> HeadTemplate:
+    """The template in a file of :func:`save_template`.
+
+    Raises:
+        MissingResource: the file is not there.
+    """
+    from safetensors import safe_open
+
+    if not path.is_file():
+        raise MissingResource(
+            f"The bundled model's geometry ({path.name}) is missing.", "Install Facet again, or train it: facet train."
+        )
+    arrays = load_file(str(path))
+    with safe_open(str(path), framework="numpy") as handle:
+        metadata = handle.metadata()
+
+    def unpacked(name: str) -> NDArray[np.float32]:
+        return arrays[name].astype(np.float32) * np.float32(QUANTUM)
+
+    matrix = sparse.csr_matrix(
+        (arrays["subdivision.data"], arrays["subdivision.indices"], arrays["subdivision.indptr"]),
+        (len(arrays["part"]), len(arrays["mean"])),
+    )
+    return HeadTemplate(
+        mean=arrays["mean"],
+        identity=unpacked("identity"),
+        units=tuple(metadata["units"].split("\n")),
+        unit_offsets=unpacked("unit_offsets"),
+        shapes=tuple(metadata["shapes"].split("\n")),
+        shape_positive=unpacked("shape_positive"),
+        shape_negative=unpacked("shape_negative"),
+        subdivision=matrix,
+        **{
+            name: arrays[name]
+            for name in (
+                "faces",
+                "uv",
+                "faces_uv",
+                "part",
+                "canonical",
+                "mirror",
+                "scalp",
+                "interior",
+                "landmark_vertices",
+                "landmark_weights",
+            )
+        },
+    )
