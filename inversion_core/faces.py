@@ -1,4 +1,4 @@
-"""Where the faces are, and their 478 points: MediaPipe's detectors over scales, tiles and rotations, then its mesh."""
+"""Where the faces are, and their 478 points: MediaPipe's detectors over tiles and turns, then its mesh."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class _Candidate:
 def find_faces(image: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
     """The faces of an (H, W, 3) uint8 picture, largest first; empty when there are none.
 
-    Looks at the whole picture first, at tiles of wide ones, then at what is left: small tiles, a padded border for
-    faces that fill the frame, and turned pictures.
+    Looks at the whole picture and at tiles of a wide one; where that finds nothing, at a padded border (for
+    faces that fill the frame), at turned pictures and at small tiles.
     """
     image = np.ascontiguousarray(image)
     height, width = image.shape[:2]
@@ -80,7 +80,7 @@ def find_faces(image: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
 
 
 def mesh_points(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-    """(478, 3) float32 points of the most prominent face, in pixels (z too); None when MediaPipe finds none."""
+    """(478, 3) float32 points of the most prominent face, in pixels (z too); None without a face."""
     height, width = image.shape[:2]
     found = _face_mesh()(np.ascontiguousarray(image)).multi_face_landmarks
     if not found:
@@ -89,8 +89,25 @@ def mesh_points(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     return points * np.array([width, height, width], np.float32)
 
 
+def averaged_mesh_points(image: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Like :func:`mesh_points` for a square picture: mean of two framings and their mirror images."""
+    size = image.shape[0]
+    found = []
+    for side in (1.0, 1.06):
+        matrix = crop_matrix((size / 2, size / 2), side * size, 0.0, size)
+        view = image if side == 1 else sample_crop(image, matrix, size)
+        points = mesh_points(view)
+        mirrored = mesh_points(view[:, ::-1])
+        if points is not None:
+            found.append(to_photo(points, matrix))
+        if mirrored is not None:
+            mirrored = (mirrored * [-1, 1, 1] + [size, 0, 0])[table.mirror_index()]
+            found.append(to_photo(mirrored, matrix))
+    return np.mean(found, axis=0).astype(np.float32) if found else None
+
+
 def crop_matrix(centre: tuple[float, float], side: float, roll: float, size: int) -> NDArray[np.float64]:
-    """2x3, pixels of a ``size``² crop -> photo pixels; the crop is centred, ``side`` wide and turned by ``roll``.
+    """2x3, pixels of a ``size``² crop -> photo pixels; the crop is ``side`` wide and turned by ``roll``.
 
     Pixels are areas here: the first one spans 0 to 1.
     """
@@ -101,7 +118,7 @@ def crop_matrix(centre: tuple[float, float], side: float, roll: float, size: int
 
 
 def sample_crop(image: NDArray[np.uint8], crop_to_photo: NDArray, size: int) -> NDArray[np.uint8]:
-    """(size, size, C) uint8 crop; averaged by area when shrinking, Lanczos otherwise; edge pixels go on outside."""
+    """(size, size, C) uint8 crop; by area when shrinking, Lanczos otherwise; edge pixels go on outside."""
     matrix = np.asarray(crop_to_photo, np.float64)
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ matrix[:, :2].T + matrix[:, 2]
@@ -203,7 +220,7 @@ def _meshed(image: NDArray[np.uint8], candidates: list[_Candidate]) -> tuple[Fac
 
 
 def _mesh_near(image: NDArray[np.uint8], candidate: _Candidate) -> FaceBox | None:
-    """The mesh on an upright crop round the candidate, run twice: the first run centres and turns the second."""
+    """The mesh on an upright crop round the candidate; a first run centres and turns the second."""
     for widen in (2.0, 1.5, 2.8):
         centre, side, roll = candidate.centre, candidate.side * widen, candidate.roll
         landmarks = None

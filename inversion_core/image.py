@@ -1,4 +1,4 @@
-"""Pixels in and out: decoding what people have on their disks, saving pictures, and the one place with 127.5."""
+"""Pixels in and out: decoding what people have on disk, saving pictures, and the one place with 127.5."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def encode(image: NDArray, kind: str = "PNG", quality: int = 95) -> bytes:
 
 
 def save_image(path: Path, image: NDArray, quality: int = 95) -> None:
-    """Writes a picture, (H, W), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1], in one step: whole or not at all.
+    """Writes a picture, (H, W), (H, W, 3) or (H, W, 4), uint8 or float in [0, 1], whole or not at all.
 
     Raises:
         OutputUnwritable: unknown ending, missing folder, no permission, disk full.
@@ -187,13 +187,13 @@ def _readable_formats() -> list[str]:
 def _refuse_giants(width: int, height: int, name: str) -> None:
     if width * height > LARGEST_MEGAPIXELS * 1e6:
         raise ImageUnreadable(
-            f"{name} has {width * height / 1e6:.0f} megapixels; the most that is opened is {LARGEST_MEGAPIXELS}.",
+            f"{name} has {width * height / 1e6:.0f} megapixels; at most {LARGEST_MEGAPIXELS} are opened.",
             "Scale it down or cut out the head, and open it again.",
         )
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """The picture with 8 bits a channel; Pillow's own conversion would clip 16-bit grey instead of scaling it."""
+    """The picture with 8 bits a channel; Pillow's own would clip 16-bit grey instead of scaling it."""
     if picture.mode.startswith("I;16") or picture.mode == "I":
         values = np.asarray(picture).astype(np.float64)
         depth = 65535 if values.max(initial=0) > 255 or picture.mode != "I" else 255

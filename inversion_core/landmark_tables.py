@@ -18,16 +18,19 @@ RIGHT_EYE = (7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 
 LEFT_IRIS, RIGHT_IRIS = 473, 468
 NOSE_TIP = 1
 MOUTH_RIGHT, MOUTH_LEFT = 61, 291
+CHIN = 152
+CHEEK_RIGHT, CHEEK_LEFT = 234, 454
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-"""The face's outline, a closed ring that starts at the top of the forehead and runs over the head's own left."""
+"""The face's outline, a closed ring from the top of the forehead over the head's own left."""
 LIPS = (
     0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181,
     185, 191, 267, 269, 270, 291, 308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415,
 )  # fmt: skip
 BROWS = (46, 52, 53, 55, 63, 65, 66, 70, 105, 107, 276, 282, 283, 285, 293, 295, 296, 300, 334, 336)
+"""Both eyebrows, the head's own right one first."""
 
 _FOLDER = Path(__file__).resolve().parent.parent / "resources" / "landmarks"
 

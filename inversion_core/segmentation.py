@@ -1,4 +1,4 @@
-"""Which pixels are the person."""
+"""Which pixels are the person, and which of those are hair."""
 
 from __future__ import annotations
 
@@ -10,24 +10,246 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from inversion_core import landmark_tables as table
+from inversion_core.portrait import Portrait
+
+WIDER = 1.35
+"""How much more of the photo the wider crop of :func:`person_mask` shows, per side."""
+_WORK = 256
 
 
-def person_mask(image: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float32]:
+def person_mask(
+    image: NDArray[np.uint8], landmarks: NDArray, wider: NDArray[np.uint8] | None = None
+) -> NDArray[np.float32]:
     """(H, W) float32 in [0, 1], share of the person in each pixel of an aligned (H, W, 3) uint8 crop.
+
+    MediaPipe's selfie segmentation, averaged over views, says roughly where the person is; the colours to
+    either side of its outline decide the doubtful band, and a guided filter follows the photo's own edges.
 
     Args:
         landmarks: (478, 2+) in crop widths; the part that holds the face is kept, islands are dropped.
+        wider: a crop round the same centre, ``WIDER`` times as wide: the network likes to see shoulders.
     """
-    coarse = _selfie(threading.get_ident())(np.ascontiguousarray(image)).segmentation_mask
-    guide = image.astype(np.float32) / 255
-    fine = cv2.ximgproc.guidedFilter(guide, np.ascontiguousarray(coarse), 8, 1e-4)
-    return np.clip((fine - 0.5) * 1.6 + 0.5, 0, 1).astype(np.float32)
+    size = image.shape[0]
+    segment = _selfie(threading.get_ident())
+    views = [segment(image), segment(image[:, ::-1])[:, ::-1]]
+    if wider is not None:
+        shift = wider.shape[0] * (1 - 1 / WIDER) / 2
+        part = cv2.getRectSubPix(
+            segment(wider),
+            (int(wider.shape[0] / WIDER),) * 2,
+            (shift + wider.shape[0] / WIDER / 2 - 0.5,) * 2,
+        )
+        views.append(cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR))
+    rough = np.mean(views, axis=0).astype(np.float32)
+    likely = _sharpened_by_colour(image, cv2.resize(rough, (_WORK, _WORK), interpolation=cv2.INTER_AREA))
+    likely = cv2.resize(likely, (size, size), interpolation=cv2.INTER_CUBIC)
+    matte = cv2.ximgproc.guidedFilter(image.astype(np.float32) / 255, likely, 5, 2e-4)
+    # Half a pixel inward: what lies outside the edge is the background's colour.
+    matte = np.clip((matte - 0.56) * 1.3 + 0.5, 0, 1)
+    return _one_piece(matte, landmarks)
+
+
+def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
+    """(512, 512) float32 in [0, 1], how likely each pixel of the crop is hair (a hat counts as hair).
+
+    Where a pixel lies on the face says what to expect; whether its colour is that of the head's top, of
+    the cheeks or of the clothes decides, in three rounds of re-estimating those colours.
+    """
+    lab, place = _lab(portrait.image), _FacePlace(portrait)
+    person = cv2.resize(portrait.person, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
+    solid = person > 0.9
+    bins = _colour_bins(lab)
+    skin = (place.depth > 0.10) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
+    hair = (place.depth < -0.10) & (place.down < -0.25) & solid
+    if hair.sum() < 60:  # nothing of the head above the face: begin at the temples
+        hair = (place.depth < -0.05) & (place.down < 0) & solid
+    clothes = (place.down > 1.35) & solid
+    prior = place.hair_prior()
+    for _ in range(3):
+        like_hair, like_skin, like_clothes = (
+            _colour_likelihood(bins, m * person) for m in (hair, skin, clothes)
+        )
+        other = np.where(place.down > 1.15, np.maximum(like_skin, like_clothes - 0.7), like_skin)
+        evidence = _blur(np.clip(like_hair - other, -4, 4), 1)
+        likely = person / (1 + np.exp(-(prior + evidence)))
+        hair = (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
+        if hair.sum() < 40:
+            break
+        skin = skin | ((likely < 0.15) & (place.depth > 0) & ~place.features)
+        clothes = (place.down > 1.25) & solid & (likely < 0.35)
+    likely = likely * _grown_from_the_head(likely > 0.5, place.down)
+    likely = cv2.morphologyEx(likely.astype(np.float32), cv2.MORPH_CLOSE, _disc(3))
+    size = portrait.image.shape[0]
+    likely = cv2.resize(_blur(likely, 1.2), (size, size), interpolation=cv2.INTER_CUBIC)
+    mask = cv2.ximgproc.guidedFilter(portrait.image.astype(np.float32) / 255, likely, 8, 1e-3)
+    return (np.clip((mask - 0.5) * 1.4 + 0.5, 0, 1) * portrait.person).astype(np.float32)
+
+
+class _FacePlace:
+    """Where each working pixel lies on the face, in lengths from the eyes to the chin.
+
+    Attributes:
+        down: 0 at the eyes, 1 at the chin, along the face's own axis.
+        depth: distance inside the face's outline, negative outside.
+        features: True on eyes and lips.
+        brows: [0, 1], 1 on the eyebrows.
+    """
+
+    def __init__(self, portrait: Portrait) -> None:
+        points = portrait.landmarks[:, :2].astype(np.float64)
+        eyes = (points[list(table.LEFT_EYE)].mean(0) + points[list(table.RIGHT_EYE)].mean(0)) / 2
+        axis = points[table.CHIN] - eyes
+        length = float(np.linalg.norm(axis))
+        axis /= length
+        across = np.array([axis[1], -axis[0]])
+        rows, columns = np.mgrid[:_WORK, :_WORK]
+        offset = (np.stack([columns, rows], -1) + 0.5) / _WORK - eyes
+        self.down = offset @ axis / length
+        self.aside = offset @ across / length
+        self.half_width = abs((points[table.CHEEK_LEFT] - points[table.CHEEK_RIGHT]) @ across) / 2 / length
+        self.yaw = portrait.camera.angles[0]
+        hull = _polygon(points[list(table.OVAL)])
+        pixel = 1 / (_WORK * length)
+        self.depth = pixel * (
+            cv2.distanceTransform(hull, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - hull, cv2.DIST_L2, 5)
+        )
+        eyes_and_lips = [_hull(points, group) for group in (table.LEFT_EYE, table.RIGHT_EYE, table.LIPS)]
+        self.features = cv2.dilate(np.maximum.reduce(eyes_and_lips), _disc(3)) > 0
+        half = len(table.BROWS) // 2
+        brows = np.maximum(_hull(points, table.BROWS[:half]), _hull(points, table.BROWS[half:]))
+        self.brows = _blur(cv2.dilate(brows, _disc(2)), 1)
+
+    def hair_prior(self) -> NDArray[np.float64]:
+        """Logit of hair before any colour is seen: the head's top yes, the face hardly, the neck no."""
+        down, depth = self.down, self.depth
+        forehead = 0.2 - 10 * np.clip(depth - 0.02, 0, 0.3)
+        temples, lower_face = 0.4 - 22 * depth, -0.8 - 45 * depth
+        inside = np.where(down < -0.12, forehead, np.where(down < 0.45, temples, lower_face))
+        outside = np.where(down < -0.3, 1.5, np.where(down < 1.1, 0.4, -0.3))
+        # A turned head shows the neck to one side. In the chin's shadow it is as dark as hair.
+        sideways = np.abs(self.aside - 0.8 * np.sin(self.yaw)) / (0.9 * self.half_width)
+        neck = (
+            np.clip((1 - sideways) * 6, 0, 1)
+            * np.clip((down - 0.85) * 8, 0, 1)
+            * np.clip((1.75 - down) * 2.5, 0, 1)
+        )
+        return np.where(depth > 0, inside, outside - 3 * neck) - 3 * self.brows
+
+
+def _grown_from_the_head(hair: NDArray[np.bool_], down: NDArray) -> NDArray[np.float32]:
+    """1 on hair that hangs together with the upper head; what only a thin bridge (a shadow) joins is cut."""
+    hair = hair.astype(np.uint8)
+    upper = cv2.morphologyEx(hair, cv2.MORPH_OPEN, _disc(1)) * (down <= 0.45).astype(np.uint8)
+    lower = cv2.morphologyEx(hair * (down > 0.3).astype(np.uint8), cv2.MORPH_OPEN, _disc(5))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(upper | lower)
+    area = boxes[:, cv2.CC_STAT_AREA]
+    on_top = np.bincount(labels[down < 0.1], minlength=count)
+    kept = (area > 0.002 * hair.size) & (on_top > 0.05 * np.minimum(area, 1500))
+    kept[0] = False
+    return _blur(cv2.dilate(kept[labels].astype(np.uint8), _disc(2)), 1)
+
+
+_BINS = (20, 24, 24)
+
+
+def _colour_bins(lab: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Number of the Lab cell that each pixel's colour falls into."""
+    share = np.clip((lab + np.array([0, 60, 60])) / np.array([100, 120, 120]), 0, 0.9999)
+    return np.ravel_multi_index(tuple(np.moveaxis((share * _BINS).astype(int), -1, 0)), _BINS)
+
+
+def _colour_likelihood(bins: NDArray[np.int64], weight: NDArray) -> NDArray[np.float64]:
+    """Log-likelihood of every pixel's colour under the smoothed histogram of the weighted pixels."""
+    histogram = np.bincount(bins.ravel(), weight.ravel() + 1e-9, int(np.prod(_BINS))).reshape(_BINS)
+    histogram = gaussian_filter(histogram, (1.3, 1.0, 1.0), mode="constant")
+    return np.log(histogram.ravel()[bins] / histogram.sum() + 2e-5)
+
+
+def _polygon(points: NDArray) -> NDArray[np.uint8]:
+    return cv2.fillPoly(np.zeros((_WORK, _WORK), np.uint8), [np.round(points * _WORK).astype(np.int32)], 1)
+
+
+def _hull(points: NDArray, group: tuple[int, ...]) -> NDArray[np.uint8]:
+    return _polygon(cv2.convexHull(points[list(group)].astype(np.float32))[:, 0])
+
+
+def _sharpened_by_colour(image: NDArray[np.uint8], rough: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Posterior of person against background, decided in the doubtful band by the colours near it."""
+    lab = _lab(image)
+    # The network errs outward, taking in what shows between strands: trust its inside less.
+    inside = cv2.erode((rough > 0.9).astype(np.uint8), _disc(8)).astype(np.float32)
+    outside = cv2.erode((rough < 0.1).astype(np.uint8), _disc(4)).astype(np.float32)
+    evidence = np.zeros_like(rough)
+    heard = np.full_like(rough, 1e-3)
+    for reach in (7, 18):
+        person, near_person = _gaussian_fit(lab, inside, reach)
+        ground, near_ground = _gaussian_fit(lab, outside, reach)
+        known = np.minimum(near_person, near_ground)
+        known = known / (known + 0.02)
+        evidence += known * np.clip(person - ground, -4, 4)
+        heard += known
+    evidence *= np.minimum(heard, 1) / heard
+    doubt = 1 - _blur(np.maximum(inside, outside), 1.5)
+    prior = np.clip(rough, 0.02, 0.98)
+    prior = np.log(prior / (1 - prior))
+    # Dark hair on a dark ground looks the same on both sides; growing the person needs more than that.
+    evidence = np.where(evidence > 0, 0.5 * evidence, evidence)
+    return _blur(1 / (1 + np.exp(-(prior * (1 - 0.3 * doubt) + evidence * doubt))), 0.7)
+
+
+def _gaussian_fit(lab: NDArray, where: NDArray, reach: float) -> tuple[NDArray, NDArray]:
+    """Log-likelihood of each pixel under the colours of ``where`` near it, and how many of them there are."""
+    near = _blur(where, reach)
+    weight = (near + 1e-4)[..., None]
+    mean = _blur(lab * where[..., None], reach) / weight
+    variance = np.maximum(_blur(lab**2 * where[..., None], reach) / weight - mean**2, 0) + 9.0
+    return -0.5 * ((lab - mean) ** 2 / variance + np.log(variance)).sum(-1), near
+
+
+def _one_piece(matte: NDArray[np.float32], landmarks: NDArray) -> NDArray[np.float32]:
+    """The matte without islands, haze far from the person and small holes."""
+    size = matte.shape[0]
+    _, labels = cv2.connectedComponents((matte > 0.5).astype(np.uint8))
+    seen = np.clip(np.asarray(landmarks)[:468, :2] * size, 0, size - 1).astype(int)
+    under = labels[seen[:, 1], seen[:, 0]]
+    under = under[under > 0]
+    if under.size == 0:
+        return matte
+    person = (labels == np.bincount(under).argmax()).astype(np.uint8)
+    near = _blur(cv2.dilate(person, _disc(6)).astype(np.float32), 2)
+    islands = cv2.dilate(((labels > 0) & (person == 0)).astype(np.uint8), _disc(3)) & (1 - person)
+    matte = matte * near * (1 - _blur(islands.astype(np.float32), 1) * (1 - person))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats((matte < 0.5).astype(np.uint8))
+    for index in range(1, count):
+        x, y, width, height, area = boxes[index]
+        enclosed = x > 0 and y > 0 and x + width < size and y + height < size
+        if enclosed and area < 0.0035 * size * size:
+            hole = cv2.dilate((labels == index).astype(np.uint8), _disc(2)).astype(np.float32)
+            matte = np.maximum(matte, np.minimum(1.5 * _blur(hole, 1), 1))
+    return np.clip(matte, 0, 1).astype(np.float32)
+
+
+def _lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    small = cv2.resize(image, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+
+
+def _blur(field: NDArray, sigma: float) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(field.astype(np.float32), (0, 0), sigma)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 @lru_cache(maxsize=4)
-def _selfie(thread: int) -> Callable:
+def _selfie(thread: int) -> Callable[[NDArray], NDArray[np.float32]]:
     """MediaPipe's graph: costly to start and bound to one thread, so each thread keeps its own."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
-    return SelfieSegmentation(model_selection=0).process
+    graph = SelfieSegmentation(model_selection=0)
+    return lambda image: graph.process(np.ascontiguousarray(image)).segmentation_mask
