@@ -67,7 +67,9 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
     if hair.sum() < 60:  # nothing of the head above the face: begin at the temples
         hair = (place.depth < -0.05) & (place.down < 0) & solid
     clothes = (place.down > 1.35) & solid
-    prior = place.hair_prior()
+    # A bald head's top looks like its cheeks (measured: .88 and more; hair of any colour .76 and less).
+    bald = np.clip((_colour_overlap(bins, hair * person, skin * person) - 0.77) / 0.1, 0, 1)
+    prior = place.hair_prior() - 4 * bald
     for _ in range(3):
         like_hair, like_skin, like_clothes = (
             _colour_likelihood(bins, m * person) for m in (hair, skin, clothes)
@@ -161,11 +163,21 @@ def _colour_bins(lab: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.ravel_multi_index(tuple(np.moveaxis((share * _BINS).astype(int), -1, 0)), _BINS)
 
 
+def _histogram(bins: NDArray[np.int64], weight: NDArray) -> NDArray[np.float64]:
+    """Smoothed share of the weighted pixels in every Lab cell, summing to one."""
+    counts = np.bincount(bins.ravel(), weight.ravel() + 1e-9, int(np.prod(_BINS))).reshape(_BINS)
+    smooth = gaussian_filter(counts, (1.3, 1.0, 1.0), mode="constant").ravel()
+    return smooth / smooth.sum()
+
+
 def _colour_likelihood(bins: NDArray[np.int64], weight: NDArray) -> NDArray[np.float64]:
-    """Log-likelihood of every pixel's colour under the smoothed histogram of the weighted pixels."""
-    histogram = np.bincount(bins.ravel(), weight.ravel() + 1e-9, int(np.prod(_BINS))).reshape(_BINS)
-    histogram = gaussian_filter(histogram, (1.3, 1.0, 1.0), mode="constant")
-    return np.log(histogram.ravel()[bins] / histogram.sum() + 2e-5)
+    """Log-likelihood of every pixel's colour among the weighted pixels' colours."""
+    return np.log(_histogram(bins, weight)[bins] + 2e-5)
+
+
+def _colour_overlap(bins: NDArray[np.int64], first: NDArray, second: NDArray) -> float:
+    """Bhattacharyya coefficient, [0, 1], of two sets of pixels' colours."""
+    return float(np.sqrt(_histogram(bins, first) * _histogram(bins, second)).sum())
 
 
 def _polygon(points: NDArray) -> NDArray[np.uint8]:

@@ -1,0 +1,89 @@
+"""Person and hair masks on the sample portrait: where a viewer would say they are."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from inversion_core import landmark_tables as table
+from inversion_core import segmentation
+from inversion_core.alignment import open_portrait
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()).save(buffer, "PNG")
+    return open_portrait(buffer.getvalue(), "astronaut.png")
+
+
+def test_person_covers_face_and_hair_and_leaves_the_background(portrait):
+    person = portrait.person
+    assert person.dtype == np.float32
+    assert person.min() >= 0
+    assert person.max() <= 1
+    columns, rows = np.clip(portrait.landmarks[:468, :2] * 512, 0, 511).astype(int).T
+    assert np.quantile(person[rows, columns], 0.02) > 0.9
+    hair = portrait.image[60, 256], person[60, 256]
+    assert hair[1] > 0.95
+    assert person[300:360, :60].max() < 0.05  # the wall beside her neck
+    assert person[:40, :20].max() < 0.05
+
+
+def test_the_outline_is_crisp_but_soft(portrait):
+    soft = (portrait.person > 0.02) & (portrait.person < 0.98)
+    assert 0.002 < soft.mean() < 0.1
+
+
+def test_islands_and_holes_are_cleared():
+    matte = np.zeros((512, 512), np.float32)
+    matte[100:500, 150:350] = 1
+    matte[300:310, 240:250] = 0  # a hole
+    matte[20:80, 420:480] = 1  # somebody else
+    landmarks = np.full((478, 2), 0.5)
+    cleaned = segmentation._one_piece(matte, landmarks)
+    assert cleaned[305, 245] > 0.9
+    assert cleaned[50, 450] < 0.01
+    assert np.abs(cleaned[120:280, 160:340] - 1).max() < 1e-6
+
+
+def test_local_colour_takes_back_what_the_network_took_too_much_of():
+    # A dark head on a light ground, and a rough mask that is 5 working pixels too wide.
+    picture = np.full((512, 512, 3), 220, np.uint8)
+    picture[128:384, 128:384] = 30
+    rough = np.zeros((256, 256), np.float32)
+    rough[59:197, 59:197] = 1
+    likely = segmentation._sharpened_by_colour(picture, rough)
+    truth = np.zeros((256, 256), bool)
+    truth[64:192, 64:192] = True
+    assert ((likely > 0.5) != truth).mean() < 0.2 * ((rough > 0.5) != truth).mean()
+
+
+def test_hair_is_above_and_beside_the_face_and_not_on_it(portrait):
+    hair = segmentation.hair_mask(portrait)
+    assert hair.shape == (512, 512)
+    assert hair.dtype == np.float32
+    assert (hair <= portrait.person + 1e-6).all()
+    points = portrait.landmarks[:, :2] * 512
+    for group in (table.LEFT_EYE, table.RIGHT_EYE, table.LIPS, (1, 4, 50, 280, 152)):
+        columns, rows = points[list(group)].astype(int).T
+        assert hair[rows, columns].max() < 0.3
+    top = points[10].astype(int)
+    assert hair[top[1] - 50 : top[1] - 30, top[0] - 60 : top[0] + 60].mean() > 0.9
+    assert 0.12 < hair.mean() < 0.35
+
+
+def test_a_bald_head_has_hardly_any_hair(portrait):
+    # Paint everything above and beside the face in the colour of the cheeks.
+    bald = portrait.image.copy()
+    hair = segmentation.hair_mask(portrait)
+    cheek = portrait.landmarks[[50, 280], :2] * 512
+    tone = np.mean([bald[int(y) - 6 : int(y) + 6, int(x) - 6 : int(x) + 6].mean((0, 1)) for x, y in cheek], 0)
+    noise = np.random.default_rng(0).normal(0, 5, bald.shape)
+    share = np.clip(2 * hair, 0, 1)[..., None]
+    bald = np.clip(bald * (1 - share) + (tone + noise) * share, 0, 255).astype(np.uint8)
+    found = segmentation.hair_mask(replace(portrait, image=bald))
+    assert found.mean() < 0.45 * hair.mean()
