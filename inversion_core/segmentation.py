@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
+from skimage.morphology import reconstruction
 
 from inversion_core import landmark_tables as table
 from inversion_core.portrait import Portrait
@@ -25,20 +26,22 @@ def person_mask(
 ) -> NDArray[np.float32]:
     """(H, W) float32 in [0, 1], share of the person in each pixel of an aligned (H, W, 3) uint8 crop.
 
-    MediaPipe's selfie segmentation, averaged over views, says roughly where the person is; the colours to
-    either side of its outline decide the doubtful band, and a guided filter follows the photo's own edges.
+    MediaPipe's selfie segmentation, averaged over its networks and mirror images, says roughly where the person
+    is; the colours to either side of the outline decide the doubtful band; a guided filter follows the photo's
+    own edges.
 
     Args:
         landmarks: (478, 2+) in crop widths; the part that holds the face is kept, islands are dropped.
         wider: a crop round the same centre, ``WIDER`` times as wide: the network likes to see shoulders.
     """
     size = image.shape[0]
-    segment = _selfie(threading.get_ident())
-    views = [segment(image), segment(image[:, ::-1])[:, ::-1]]
+    networks = _selfie(threading.get_ident())
+    views = [segment(image) for segment in networks]
+    views += [segment(image[:, ::-1])[:, ::-1] for segment in networks]
     if wider is not None:
         shift = wider.shape[0] * (1 - 1 / WIDER) / 2
         part = cv2.getRectSubPix(
-            segment(wider),
+            networks[0](wider),
             (int(wider.shape[0] / WIDER),) * 2,
             (shift + wider.shape[0] / WIDER / 2 - 0.5,) * 2,
         )
@@ -128,8 +131,8 @@ class _FacePlace:
         """Logit of hair before any colour is seen: the head's top yes, the face hardly, the neck no."""
         down, depth = self.down, self.depth
         forehead = 0.2 - 10 * np.clip(depth - 0.02, 0, 0.3)
-        temples, lower_face = 0.4 - 22 * depth, -0.8 - 45 * depth
-        inside = np.where(down < -0.12, forehead, np.where(down < 0.45, temples, lower_face))
+        temples, lower_face = 0.4 - 13 * depth - 3 * self.features, -0.8 - 45 * depth
+        inside = np.where(down < -0.12, forehead, np.where(down < 0.6, temples, lower_face))
         outside = np.where(down < -0.3, 1.5, np.where(down < 1.1, 0.4, -0.3))
         # A turned head shows the neck to one side. In the chin's shadow it is as dark as hair.
         sideways = np.abs(self.aside - 0.8 * np.sin(self.yaw)) / (0.9 * self.half_width)
@@ -234,14 +237,19 @@ def _one_piece(matte: NDArray[np.float32], landmarks: NDArray) -> NDArray[np.flo
     near = _blur(cv2.dilate(person, _disc(6)).astype(np.float32), 2)
     islands = cv2.dilate(((labels > 0) & (person == 0)).astype(np.uint8), _disc(3)) & (1 - person)
     matte = matte * near * (1 - _blur(islands.astype(np.float32), 1) * (1 - person))
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats((matte < 0.5).astype(np.uint8))
-    for index in range(1, count):
-        x, y, width, height, area = boxes[index]
-        enclosed = x > 0 and y > 0 and x + width < size and y + height < size
-        if enclosed and area < 0.0035 * size * size:
-            hole = cv2.dilate((labels == index).astype(np.uint8), _disc(2)).astype(np.float32)
-            matte = np.maximum(matte, np.minimum(1.5 * _blur(hole, 1), 1))
-    return np.clip(matte, 0, 1).astype(np.float32)
+    return np.clip(_without_holes(matte), 0, 1).astype(np.float32)
+
+
+def _without_holes(matte: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The matte with small dips that are closed all round (earrings, highlights) raised to their rim."""
+    size = matte.shape[0]
+    small = cv2.resize(matte, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
+    seed = np.ones_like(small)
+    seed[[0, -1]], seed[:, [0, -1]] = small[[0, -1]], small[:, [0, -1]]
+    raised = reconstruction(seed, small, method="erosion").astype(np.float32) - small
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats((raised > 0.02).astype(np.uint8))
+    raised[boxes[labels, cv2.CC_STAT_AREA] > 0.0035 * _WORK * _WORK] = 0
+    return matte + cv2.resize(cv2.dilate(raised, _disc(1)), (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -258,10 +266,13 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def _selfie(thread: int) -> Callable[[NDArray], NDArray[np.float32]]:
-    """MediaPipe's graph: costly to start and bound to one thread, so each thread keeps its own."""
+def _selfie(thread: int) -> tuple[Callable[[NDArray], NDArray[np.float32]], ...]:
+    """MediaPipe's two networks: costly to start and bound to one thread, so each thread keeps its own."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
-    graph = SelfieSegmentation(model_selection=0)
-    return lambda image: graph.process(np.ascontiguousarray(image)).segmentation_mask
+    def network(selection: int) -> Callable[[NDArray], NDArray[np.float32]]:
+        graph = SelfieSegmentation(model_selection=selection)
+        return lambda image: graph.process(np.ascontiguousarray(image)).segmentation_mask
+
+    return network(0), network(1)
