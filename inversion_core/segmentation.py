@@ -26,9 +26,9 @@ def person_mask(
 ) -> NDArray[np.float32]:
     """(H, W) float32 in [0, 1], share of the person in each pixel of an aligned (H, W, 3) uint8 crop.
 
-    MediaPipe's selfie segmentation, averaged over its networks and mirror images, says roughly where the person
-    is; the colours to either side of the outline decide the doubtful band; a guided filter follows the photo's
-    own edges.
+    MediaPipe's selfie segmentation, averaged over its networks and mirror images, says roughly where the
+    person is; the colours to either side of the outline decide the doubtful band; a guided filter follows the
+    photo's own edges.
 
     Args:
         landmarks: (478, 2+) in crop widths; the part that holds the face is kept, islands are dropped.
