@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core import landmark_tables as table
+from inversion_core.quiet import native_stderr_silenced
 
 DETECTION_SIDE = 512
 """Pictures and tiles are reduced to this before the detectors, which work at 128 and 192 pixels."""
@@ -298,9 +299,10 @@ def _solutions(thread: int) -> tuple[Callable, Callable, Callable]:
     from mediapipe.python.solutions.face_detection import FaceDetection
     from mediapipe.python.solutions.face_mesh import FaceMesh
 
-    mesh = FaceMesh(
-        static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
-    )
-    near = FaceDetection(model_selection=0, min_detection_confidence=0.4)
-    far = FaceDetection(model_selection=1, min_detection_confidence=0.4)
+    with native_stderr_silenced():
+        mesh = FaceMesh(
+            static_image_mode=True, max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3
+        )
+        near = FaceDetection(model_selection=0, min_detection_confidence=0.4)
+        far = FaceDetection(model_selection=1, min_detection_confidence=0.4)
     return mesh.process, near.process, far.process

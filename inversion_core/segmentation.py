@@ -15,6 +15,7 @@ from skimage.morphology import reconstruction
 
 from inversion_core import landmark_tables as table
 from inversion_core.portrait import Portrait
+from inversion_core.quiet import native_stderr_silenced
 
 WIDER = 1.35
 """How much more of the photo the wider crop of :func:`person_mask` shows, per side."""
@@ -272,7 +273,8 @@ def _selfie(thread: int) -> tuple[Callable[[NDArray], NDArray[np.float32]], ...]
     from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
     def network(selection: int) -> Callable[[NDArray], NDArray[np.float32]]:
-        graph = SelfieSegmentation(model_selection=selection)
+        with native_stderr_silenced():
+            graph = SelfieSegmentation(model_selection=selection)
         return lambda image: graph.process(np.ascontiguousarray(image)).segmentation_mask
 
     return network(0), network(1)
