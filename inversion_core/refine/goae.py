@@ -145,6 +145,9 @@ def encoder_input(image: Tensor, size: int = 256) -> Tensor:
     bytes_ = [from_signed(picture.cpu().numpy()) for picture in image]
     exact = torch.from_numpy(np.stack([to_signed(picture) for picture in bytes_])).to(image.device)
     if not torch.allclose(exact, image, atol=1e-5):
-        return F.interpolate(image, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
-    small = [Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC) for picture in bytes_]
-    return torch.from_numpy(np.stack([to_signed(np.asarray(picture)) for picture in small])).to(image.device)
+        small = F.interpolate(image, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+        return small.clamp(-1, 1)
+    reduced = [Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC) for picture in bytes_]
+    return torch.from_numpy(np.stack([to_signed(np.asarray(picture)) for picture in reduced])).to(
+        image.device
+    )
