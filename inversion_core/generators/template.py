@@ -38,7 +38,9 @@ class HeadTemplate:
         part: (V,) uint8, one of SKIN, EYES, TEETH, TONGUE.
         canonical: (V, 3) float32 positions in the canonical pose.
         mirror: (V,) int32, the vertex on the other side.
-        scalp: (V,) float32 in [0, 1], how far hair may grow here.
+        scalp: (V,) float32 in [0, 1], where short hair grows.
+        mantle: (V,) float32 in [0, 1], sides and back of the neck and the ears: what long hair hides.
+        ears: (V,) float32 in [0, 1].
         interior: (V,) float32 in [0, 1], 1 in the mouth, the sockets and the nostrils: never painted from outside.
         landmark_vertices: (478, 3) int32 coarse vertices, landmark_weights (478, 3) float32: MediaPipe's points.
     """
@@ -58,6 +60,8 @@ class HeadTemplate:
     canonical: NDArray[np.float32]
     mirror: NDArray[np.int32]
     scalp: NDArray[np.float32]
+    mantle: NDArray[np.float32]
+    ears: NDArray[np.float32]
     interior: NDArray[np.float32]
     landmark_vertices: NDArray[np.int32]
     landmark_weights: NDArray[np.float32]
@@ -100,6 +104,14 @@ class HeadTemplate:
         matrix.data[:] = 1
         return matrix
 
+    @cached_property
+    def coarse_part(self) -> NDArray[np.uint8]:
+        """(C,) part numbers of the coarse vertices."""
+        result = np.zeros(len(self.mean), np.uint8)
+        matrix = self.subdivision.tocoo()
+        result[matrix.col] = self.part[matrix.row]
+        return result
+
     @property
     def skin_faces(self) -> NDArray[np.bool_]:
         """(F,) whether a face belongs to the skin."""
@@ -135,7 +147,7 @@ def save_template(template: HeadTemplate, path: Path) -> None:
         "subdivision.indices": matrix.indices.astype(np.int32),
         "subdivision.indptr": matrix.indptr.astype(np.int32),
     }
-    for name in ("faces", "uv", "faces_uv", "part", "canonical", "mirror", "scalp", "interior"):
+    for name in ("faces", "uv", "faces_uv", "part", "canonical", "mirror", "scalp", "mantle", "ears", "interior"):
         arrays[name] = np.ascontiguousarray(getattr(template, name))
     arrays["landmark_vertices"] = template.landmark_vertices
     arrays["landmark_weights"] = template.landmark_weights
@@ -186,6 +198,8 @@ def load_template(path: Path) -> HeadTemplate:
                 "canonical",
                 "mirror",
                 "scalp",
+                "mantle",
+                "ears",
                 "interior",
                 "landmark_vertices",
                 "landmark_weights",

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
+from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate
+from inversion_core.landmark_tables import OVAL as FACE_OVAL
 from inversion_core.task import Progress, Task
 from inversion_core.training.assets import BODY_VERTICES, EYE_HELPERS, HeadAssets, ObjMesh
 from inversion_core.training.head_model import (
@@ -216,8 +218,11 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
     for unit, strength in CANONICAL_UNITS.items():
         canonical_expression.update(expression_recipe(unit, strength))
     canonical = np.asarray(matrix @ builder.place(builder.average, canonical_expression), np.float32)
-    fine_mean = np.asarray(matrix @ mean, np.float32)
     yield Progress(samples, samples, "maps")
+    mean_landmarks = (mean[landmark_vertices] * landmark_weights[..., None]).sum(1)
+    scalp, mantle, ears = _regions(
+        mean_landmarks, np.asarray(matrix @ mean, np.float32), matrix @ positive["ear_size"], part, faces
+    )
     return HeadTemplate(
         mean=mean,
         identity=identity,
@@ -233,7 +238,9 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
         part=part,
         canonical=canonical,
         mirror=_mirror(np.asarray(matrix @ neutral), part),
-        scalp=_scalp(assets, builder, matrix, part, faces, fine_mean),
+        scalp=scalp,
+        mantle=mantle,
+        ears=ears,
         interior=interior_islands,
         landmark_vertices=landmark_vertices,
         landmark_weights=landmark_weights,
@@ -329,27 +336,43 @@ def _mirror(vertices: NDArray[np.float32], part: NDArray[np.uint8]) -> NDArray[n
     return result
 
 
-def _scalp(assets: HeadAssets, builder: TemplateBuilder, matrix, part, faces, fine) -> NDArray[np.float32]:
-    """(V,) share of short hair styles that cover a vertex, smoothed along the surface."""
-    base = morphed(assets, builder.average)
-    centre = eye_centre(base)
+def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offsets, part, faces):
+    """(V,) scalp, mantle and ear weights in [0, 1] on the average head.
+
+    The scalp lies outside the face's oval, above the nape; the mantle (sides and back of the neck) is what long
+    hair hides; ears are whatever the ear slider moves.
+    """
+    x, y, z = fine.T.astype(np.float64)
     skin = part == SKIN
-    normals = vertex_normals(fine, faces)
-    cover = np.zeros(len(fine), np.float32)
-    styles = [n for n in assets.names("hair") if "short" in n]
-    for style in styles:
-        hair = to_world(assets.proxy(style).fitted(base), centre, builder.reference)
-        distance, _ = cKDTree(hair).query(fine + 0.012 * normals)
-        cover += (distance < 0.028) / len(styles)
-    cover = np.clip(cover * 1.6, 0, 1) * skin
+    oval = landmarks[list(FACE_OVAL), :2]
+    # Where the hairline runs on a forehead, above MediaPipe's uppermost points.
+    raised = oval + np.clip((oval[:, 1:] - landmarks[168, 1]) / 0.1, 0, 1) * [[0.0, 0.022]]
+    polygon = (raised * 4096 + 4096).astype(np.float32).reshape(-1, 1, 2)
+    outside = np.array([-cv2.pointPolygonTest(polygon, (float(u), float(v)), True) for u, v in fine[:, :2] * 4096 + 4096])
+    outside /= 4096
+    ear_hole = 0.5 * (landmarks[234] + landmarks[454])
+    behind = np.clip((ear_hole[2] - 0.01 - z) / 0.03, 0, 1)
+    beyond_face = np.maximum(np.clip(outside / 0.02, 0, 1), behind)
+    # The nape's hairline rises from the skull's base to the ears.
+    lowest = np.where(z < ear_hole[2] - 0.06, ear_hole[1] - 0.075, ear_hole[1] + 0.01)
+    lowest = lowest + np.clip((z - ear_hole[2] + 0.06) / 0.1, 0, 1) * 0.03
+    above = np.clip((y - lowest) / 0.03, 0, 1)
+    ears = np.linalg.norm(ear_offsets, axis=1)
+    ears = np.clip((ears / ears.max() - 0.3) / 0.3, 0, 1) * skin
+    scalp = beyond_face * above * (1 - ears) * skin
+    neck_back = np.clip((ear_hole[2] + 0.005 - z) / 0.03, 0, 1)
+    shoulder = landmarks[152, 1] - 0.075
+    mantle = neck_back * np.clip((y - shoulder) / 0.05, 0, 1) * skin
+    mantle = np.maximum(mantle, ears)
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     n = len(fine)
     adjacency = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (n, n)).tocsr()
     adjacency = adjacency + adjacency.T
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
-    for _ in range(12):
-        cover = (0.5 * cover + 0.5 * (adjacency @ cover) / degree) * skin
-    return cover.astype(np.float32)
+    fields = np.stack([scalp, mantle, ears], 1)
+    for _ in range(6):
+        fields = 0.5 * fields + 0.5 * (adjacency @ fields) / degree[:, None]
+    return (fields * skin[:, None]).astype(np.float32).T
 
 
 assert BODY_VERTICES < EYE_HELPERS["left"].start

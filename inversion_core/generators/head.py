@@ -1,0 +1,36 @@
+"""A head ready to be drawn: its layers in the current pose, and the light on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inversion_core.refine.canonical import Layer, PhotoDetail
+
+
+@dataclass(frozen=True)
+class Head:
+    """The result of an edit.
+
+    Attributes:
+        detail: the photo's contribution, shared by all edits of an inversion.
+        head, hair, shell: layers moved to this edit's pose.
+        normals: (V, 3) of the head layer.
+        light, hair_light, shell_light: (V, 3) factors on the layers' colours.
+        likeness: 1 while the face has the photo's form, falling as edits move it away; near the photo's view
+            it says how far grazing pixels may be trusted.
+        coarse: (C, 3) coarse vertices, for landmarks and export.
+    """
+
+    detail: PhotoDetail
+    head: Layer
+    hair: Layer
+    shell: Layer
+    normals: NDArray[np.float32]
+    light: NDArray[np.float32]
+    hair_light: NDArray[np.float32]
+    shell_light: NDArray[np.float32]
+    likeness: float
+    coarse: NDArray[np.float32]

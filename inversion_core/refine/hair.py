@@ -1,0 +1,278 @@
+"""Hair as a layer of its own: a star-shaped surface round skull and neck, shaped by the photo's outline.
+
+Rows run from the crown down (first by elevation over a sphere, then by height round a cylinder), columns by azimuth. How
+far the layer stands off the skin is read off the person's mask where hair meets the background; where it is opaque, in
+front, is the photo's own hair mask, so hairlines and fringes need no style to be recognised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from inversion_core.camera import Camera
+from inversion_core.generators.template import SKIN, HeadTemplate
+
+COLUMNS, DOME_ROWS, CURTAIN_ROWS = 144, 34, 44
+ROWS = DOME_ROWS + CURTAIN_ROWS
+CURTAIN = 0.42
+"""World units from ear height down to the layer's last row."""
+STANDOFF = 0.004
+"""World units that the layer keeps from the skin at least."""
+REACH = 0.26
+"""World units that hair may stand off at most."""
+
+
+@dataclass(frozen=True)
+class HairLayer:
+    """The hair surface of one photo, in the photo's pose of the head.
+
+    Attributes:
+        vertices: (ROWS * COLUMNS, 3) float32 world units; faces: (F, 3) int32.
+        grid: (ROWS * COLUMNS, 2) float32 row and column, each in [0, 1].
+        anchors: (N, 4) int32 skin vertices that each vertex follows; weights: (N, 4) float32.
+        unseen: (N,) float32 opacity where the photo does not show the vertex.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    grid: NDArray[np.float32]
+    anchors: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    unseen: NDArray[np.float32]
+
+
+def solved(matrix: sparse.spmatrix, right: NDArray) -> NDArray:
+    """Solution of a sparse symmetric positive definite system."""
+    return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(right)
+
+
+def flat_ears(
+    template: HeadTemplate, fine: NDArray[np.float32], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(V, 3) offsets that lay ears against the head, for heads whose hair hides them.
+
+    Args:
+        share: (2,) how much of the ear at +x and of the ear at -x is hidden, 0 … 1.
+    """
+    loose = np.flatnonzero(template.ears > 0.02)
+    adjacency = template.adjacency
+    degree = sparse.diags(np.asarray(adjacency.sum(1)).ravel())
+    laplacian = (degree - adjacency).tocsr().astype(np.float64)
+    held = fine.astype(np.float64)
+    held[loose] = 0
+    harmonic = solved(laplacian[loose][:, loose], -(laplacian[loose] @ held))
+    offsets = np.zeros_like(fine)
+    side = np.where(fine[loose, 0] > 0, share[0], share[1])[:, None]
+    offsets[loose] = (harmonic - fine[loose]) * side
+    return offsets
+
+
+def hidden_ears(
+    template: HeadTemplate, fine: NDArray[np.float32], camera: Camera, hair: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(2,) how much hair covers the ear at +x and the ear at -x, 0 … 1, by the photo's hair mask (512, 512)."""
+    seen = camera.project(fine)
+    size = hair.shape[0]
+    x, y = np.clip(seen[:, :2] * size, 0, size - 1).astype(int).T
+    ears = template.ears > 0.5
+    shares = []
+    for side in (fine[:, 0] > 0, fine[:, 0] <= 0):
+        covered = hair[y, x][ears & side]
+        shares.append(np.clip((covered.mean() - 0.35) / 0.3, 0, 1) if covered.size else 0.0)
+    return np.array(shares, np.float32)
+
+
+def _centre(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(3,) middle of the skull at ear height."""
+    ear = 0.5 * (landmarks[234] + landmarks[454])
+    return np.array([ear[0], ear[1] + 0.02, ear[2] - 0.045], np.float64)
+
+
+def _coordinates(points: NDArray, centre: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Fractional row and column and radius of (N, 3) points."""
+    x, y, z = (points - centre).T.astype(np.float64)
+    column = (np.arctan2(x, z) / (2 * np.pi) + 0.5) * COLUMNS
+    flat = np.hypot(x, z)
+    elevation = np.arctan2(y, flat)
+    dome = (1 - elevation / (np.pi / 2)) * DOME_ROWS
+    row = np.where(y > 0, dome, DOME_ROWS - y / CURTAIN * CURTAIN_ROWS)
+    return row, column, np.where(y > 0, np.hypot(flat, y), flat)
+
+
+def _azimuth() -> NDArray[np.float64]:
+    return (np.arange(COLUMNS) / COLUMNS - 0.5) * 2 * np.pi
+
+
+def _points(radius: NDArray, centre: NDArray) -> NDArray[np.float32]:
+    """(ROWS, COLUMNS, 3) world points of a (ROWS, COLUMNS) radius."""
+    theta = _azimuth()[None]
+    elevation = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None] * np.pi / 2
+    drop = -np.clip((np.arange(ROWS) - DOME_ROWS) / CURTAIN_ROWS, 0, 1)[:, None] * CURTAIN
+    flat = radius * np.cos(elevation)
+    result = np.stack([flat * np.sin(theta), radius * np.sin(elevation) + drop, flat * np.cos(theta)], -1)
+    return (result + centre).astype(np.float32)
+
+
+def _wrapped_blur(values: NDArray, rows: float, columns: float) -> NDArray:
+    """Gaussian blur that wraps round the head and repeats the first and last row."""
+    pad = COLUMNS // 2
+    wide = np.concatenate([values[:, -pad:], values, values[:, :pad]], 1).astype(np.float32)
+    return cv2.GaussianBlur(wide, (0, 0), sigmaX=columns, sigmaY=rows, borderType=cv2.BORDER_REPLICATE)[
+        :, pad:-pad
+    ]
+
+
+def _binned(row: NDArray, column: NDArray, values: NDArray, largest: bool) -> NDArray:
+    """(ROWS, COLUMNS) of scattered values (largest or mean a cell), holes filled from their surroundings."""
+    r, c = np.clip(np.round(row), 0, ROWS - 1).astype(int), np.round(column).astype(int) % COLUMNS
+    total, count = np.zeros((ROWS, COLUMNS)), np.zeros((ROWS, COLUMNS))
+    np.add.at(count, (r, c), 1)
+    if largest:
+        np.maximum.at(total, (r, c), values)
+    else:
+        np.add.at(total, (r, c), values)
+        total /= np.maximum(count, 1)
+    known = (count > 0).astype(np.float64)
+    result, size = np.where(known > 0, total, 0), 0.8
+    left = known == 0
+    while left.any() and size < 40:
+        near = _wrapped_blur(known, size, size)
+        guess = _wrapped_blur(total * known, size, size) / np.maximum(near, 1e-9)
+        new = left & (near > 0.05)
+        result[new] = guess[new]
+        left &= ~new
+        size *= 1.6
+    return result
+
+
+def _standoff_by_side(
+    base: NDArray, centre: NDArray, camera: Camera, person: NDArray[np.float32], hair: NDArray[np.float32]
+) -> tuple[NDArray, NDArray]:
+    """(2, ROWS) standoff seen at the picture's right and left outline, NaN where the frame cuts it off,
+    and (2, ROWS) whether hair is what meets the background there."""
+    size = person.shape[0]
+    right, forward = camera.cam2world[:3, 0].astype(np.float64), camera.cam2world[:3, 2].astype(np.float64)
+    up = np.array([0.0, 1.0, 0.0]) - forward[1] * forward
+    up /= np.linalg.norm(up)
+    right = np.cross(forward, up) * np.sign(np.cross(forward, up) @ right)
+    yaw = np.arctan2(-forward[0], -forward[2])
+    steps = np.arange(0.03, 0.62, 0.0015)
+    elevation = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1) * np.pi / 2
+    drop = -np.clip((np.arange(ROWS) - DOME_ROWS) / CURTAIN_ROWS, 0, 1) * CURTAIN
+    standoff, hairy = np.full((2, ROWS), np.nan), np.zeros((2, ROWS))
+    for side, sign in enumerate((1, -1)):
+        column = int(np.round(((yaw + sign * np.pi / 2) / (2 * np.pi) + 0.5) * COLUMNS)) % COLUMNS
+        for row in range(ROWS):
+            ray = sign * np.cos(elevation[row]) * right + np.sin(elevation[row]) * up
+            line = centre + drop[row] * np.array([0.0, 1.0, 0.0]) + steps[:, None] * ray
+            seen = camera.project(line)[:, :2] * size
+            inside = ((seen > 2) & (seen < size - 3)).all(1)
+            x, y = np.clip(seen, 0, size - 1).astype(int).T
+            out = np.flatnonzero((person[y, x] < 0.5) | ~inside)
+            if not out.size or out[0] < 3:
+                continue
+            end = out[0]
+            rim = slice(max(end - 14, 0), max(end - 2, 1))
+            hairy[side, row] = hair[y[rim], x[rim]].mean()
+            if inside[end]:
+                standoff[side, row] = steps[end] - base[row, column]
+    return standoff, hairy
+
+
+def _completed(values: NDArray) -> NDArray:
+    """A (ROWS,) profile with NaN runs filled from their ends, 0.02 where nothing is known."""
+    known = np.flatnonzero(~np.isnan(values))
+    if not known.size:
+        return np.full(ROWS, 0.02)
+    return np.interp(np.arange(ROWS), known, values[known])
+
+
+def build_hair(
+    template: HeadTemplate,
+    fine: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+    camera: Camera,
+    person: NDArray[np.float32],
+    hair: NDArray[np.float32],
+) -> HairLayer:
+    """The hair layer of a fitted head.
+
+    Args:
+        fine: (V, 3) the head in the photo's pose; landmarks: (478, 3) its landmarks.
+        person, hair: (512, 512) soft masks.
+    """
+    centre = _centre(landmarks)
+    skin = np.flatnonzero((template.part == SKIN) & (template.interior < 0.5))
+    row, column, radius = _coordinates(fine[skin], centre)
+    kept = row < ROWS - 0.5
+    base = _binned(row[kept], column[kept], radius[kept], largest=True)
+    base[:3] = base[:3].mean()
+    base = np.maximum(_wrapped_blur(base, 1.0, 1.0), base - 0.004)
+    bare = kept & (template.ears[skin] < 0.02)
+    scalp = np.clip(_binned(row[bare], column[bare], template.scalp[skin][bare], largest=False), 0, 1)
+
+    seen, hairy = _standoff_by_side(base, centre, camera, person, hair)
+    profiles, long = [], []
+    for side in range(2):
+        grown = np.where(hairy[side] > 0.4, seen[side], 0.0)
+        unknown = np.isnan(seen[side]) & (hairy[side] > 0.4)
+        grown[unknown] = np.nan
+        profile = np.clip(_completed(grown), 0, REACH)
+        below = hairy[side, DOME_ROWS:] > 0.4
+        gap = np.flatnonzero(np.convolve(~below, np.ones(4), "valid") == 4)
+        length = int(gap[0]) if gap.size else CURTAIN_ROWS
+        fade = np.clip((DOME_ROWS + length - np.arange(ROWS)) / 3 + 1, 0, 1)
+        profiles.append(
+            cv2.GaussianBlur((profile * fade).reshape(-1, 1), (0, 0), sigmaX=0.1, sigmaY=1.6).ravel()
+        )
+        long.append(fade)
+    forward = camera.cam2world[:3, 2]
+    delta = _azimuth() - np.arctan2(-forward[0], -forward[2])
+    mix = 0.5 + 0.5 * np.sin(delta)[None]
+    at_right, at_left = profiles[0][:, None], profiles[1][:, None]
+    standoff = mix * at_right + (1 - mix) * at_left
+    reach_down = mix * long[0][:, None] + (1 - mix) * long[1][:, None]
+    turned = np.abs(_azimuth())[None]
+    dome = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None]
+    # In front hair lies close; towards sides and crown it has its full volume.
+    ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
+    volume = np.maximum(ramp * ramp * (3 - 2 * ramp), np.clip((dome - 0.45) / 0.3, 0, 1))
+    radius = base + STANDOFF + standoff * (0.12 + 0.88 * volume)
+    # Long hair hangs from the skull: behind, no row is narrower than those above it allow.
+    behind = np.clip((turned - np.radians(95)) / np.radians(40), 0, 1)
+    hang = np.repeat(radius[DOME_ROWS : DOME_ROWS + 1], ROWS, 0) * 0.97
+    hanging = behind * reach_down * (np.arange(ROWS) >= DOME_ROWS)[:, None]
+    radius = np.maximum(radius, radius * (1 - hanging) + hang * hanging)
+    radius = np.maximum(_wrapped_blur(radius, 1.2, 1.6), base + STANDOFF)
+    radius[0] = radius[0].mean()
+
+    # Where the photo shows nothing, hair grows on the scalp, and as far down as it hangs at the sides.
+    side_zone = np.clip((turned - np.radians(70)) / np.radians(20), 0, 1)
+    below = np.clip((np.arange(ROWS) - 0.45 * DOME_ROWS) / 4, 0, 1)[:, None]
+    is_long = np.clip((reach_down.sum(0, keepdims=True) - DOME_ROWS - 8) / 5, 0, 1)
+    unseen = np.maximum(scalp, side_zone * reach_down * is_long * below)
+    unseen = _wrapped_blur(unseen, 0.8, 0.8)
+
+    vertices = _points(radius, centre).reshape(-1, 3)
+    index = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    a, b = index[:-1], np.roll(index, -1, 1)[:-1]
+    d, c = index[1:], np.roll(index, -1, 1)[1:]
+    faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
+    rows, columns = np.meshgrid(np.arange(ROWS) / (ROWS - 1), np.arange(COLUMNS) / COLUMNS, indexing="ij")
+    distance, nearest = cKDTree(fine[skin]).query(vertices, k=4)
+    weights = 1 / (distance + 2e-3)
+    return HairLayer(
+        vertices,
+        faces.astype(np.int32),
+        np.stack([rows, columns], -1).reshape(-1, 2).astype(np.float32),
+        skin[nearest].astype(np.int32),
+        (weights / weights.sum(1, keepdims=True)).astype(np.float32),
+        unseen.reshape(-1).astype(np.float32),
+    )

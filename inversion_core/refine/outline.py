@@ -1,0 +1,122 @@
+"""The rest of the photo's outline: where the person's mask reaches beyond head and hair (clothes, collars, hats),
+the remaining region is inflated to a closed shell of a front and a back sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from inversion_core.camera import Camera
+from inversion_core.rasterise import rasterise
+
+GRID = 128
+"""Cells across of the shell's sheets."""
+ROUNDNESS = 0.085
+"""World units of distance from the outline at which the shell reaches its full half thickness."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A closed sheet round what the mask shows beyond the head.
+
+    Attributes:
+        vertices: (N, 3) world units in the photo's pose; faces: (M, 3) int32.
+        anchors: (N, 4) int32 fine vertices and weights (N, 4) float32 that it follows under edits.
+        front: (N,) bool, whether the vertex lies on the sheet that the photo saw.
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    anchors: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    front: NDArray[np.bool_]
+
+
+def _filled(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values carried from known cells into unknown ones by normalised averages, near before far."""
+    result, weight = np.where(known, values, 0).astype(np.float32), known.astype(np.float32)
+    done = known.copy()
+    size = 1.5
+    while not done.all() and size < 4 * len(values):
+        near = cv2.GaussianBlur(weight, (0, 0), size)
+        guess = cv2.GaussianBlur(np.where(known, values, 0).astype(np.float32), (0, 0), size) / np.maximum(
+            near, 1e-9
+        )
+        new = ~done & (near > 0.02)
+        result[new] = guess[new]
+        done |= new
+        size *= 1.7
+    smooth = cv2.GaussianBlur(result, (0, 0), 2.5)
+    return np.where(known, result, smooth)
+
+
+def inflate_shell(
+    fine: NDArray[np.float32],
+    skin_faces: NDArray[np.int32],
+    hair: tuple[NDArray[np.float32], NDArray[np.int32]],
+    camera: Camera,
+    person: NDArray[np.float32],
+) -> Shell | None:
+    """The shell for one photo, or None where head and hair fill the mask.
+
+    Args:
+        fine: (V, 3) the fitted head; skin_faces: (F, 3) its skin; hair: vertices and faces of the hair in the photo.
+    """
+    soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    mask = soft > 0.35
+    depth = rasterise(fine, skin_faces, camera, GRID).depth
+    if len(hair[1]):
+        depth = np.minimum(depth, rasterise(*hair, camera, GRID).depth)
+    body = depth < 1e8
+    beyond = mask & ~body
+    beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    if beyond.sum() < 12:
+        return None
+    unit = 2.6 / (camera.intrinsics[0, 0] * GRID)
+    # The sheet reaches a little under the head and a little past the mask, where the matte trims it.
+    domain = cv2.dilate(beyond.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    domain &= cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rim = body & ~(cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    middle = _filled(depth, rim)
+    middle = np.where(body, middle, cv2.GaussianBlur(middle, (0, 0), 3))
+    inside = np.pad(mask | body, 24, mode="edge")
+    depth_in = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)[24:-24, 24:-24] * unit
+    x = np.clip(depth_in / ROUNDNESS, 0, 1)
+    half = ROUNDNESS * 0.8 * np.sqrt(np.clip(x * (2 - x), 0, 1))
+    away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5) * unit
+    grown = np.clip(away / 0.05, 0, 1)
+    half = cv2.GaussianBlur((half * (0.35 + 0.65 * grown)).astype(np.float32), (0, 0), 1.5)
+    behind = np.where(body, 0.012 + 0.5 * half, 0)
+    front = middle - half + behind
+    back = middle + half + behind
+    index = np.full((GRID, GRID), -1, np.int64)
+    rows, columns = np.nonzero(domain)
+    index[rows, columns] = np.arange(len(rows))
+    ray = (
+        np.stack([(columns + 0.5) / GRID, (rows + 0.5) / GRID, np.ones(len(rows))], 1)
+        @ np.linalg.inv(camera.intrinsics.astype(np.float64)).T
+    )
+    sheets = []
+    for sheet in (front, back):
+        local = ray * sheet[rows, columns][:, None]
+        sheets.append(local @ camera.cam2world[:3, :3].T + camera.position)
+    vertices = np.concatenate(sheets).astype(np.float32)
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
+    whole = (a >= 0) & (b >= 0) & (c >= 0) & (d >= 0)
+    a, b, c, d = a[whole], b[whole], c[whole], d[whole]
+    face = np.concatenate([np.stack([a, d, c], 1), np.stack([a, c, b], 1)])
+    faces = np.concatenate([face, face[:, ::-1] + len(rows)]).astype(np.int32)
+    skin_vertices = np.unique(skin_faces)
+    near, nearest = cKDTree(fine[skin_vertices]).query(vertices, k=4)
+    weights = 1 / (near + 1e-3)
+    return Shell(
+        vertices,
+        faces,
+        skin_vertices[nearest].astype(np.int32),
+        (weights / weights.sum(1, keepdims=True)).astype(np.float32),
+        np.arange(len(vertices)) < len(rows),
+    )

@@ -1,0 +1,76 @@
+"""Colouring fragments: photo, mirrored photo and carried colours, mixed by per-vertex weights."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from inversion_core.rasterise import Fragments
+
+
+@nb.njit(inline="always", fastmath=True)
+def _texel(image, u, v, channel):
+    height, width = image.shape[0], image.shape[1]
+    x = min(max(u * width - 0.5, 0.0), width - 1.001)
+    y = min(max(v * height - 0.5, 0.0), height - 1.001)
+    i, j = int(x), int(y)
+    a, b = x - i, y - j
+    return (image[j, i, channel] * (1 - a) + image[j, i + 1, channel] * a) * (1 - b) + (
+        image[j + 1, i, channel] * (1 - a) + image[j + 1, i + 1, channel] * a
+    ) * b
+
+
+@nb.njit(cache=True, fastmath=True, parallel=True)
+def _shade(face, weights, faces, values, light, photo, masks, channel, straight, out):
+    height, width = face.shape
+    for y in nb.prange(height):
+        v = np.empty(15, np.float32)
+        for x in range(width):
+            f = face[y, x]
+            if f < 0:
+                continue
+            b, c = weights[y, x, 0], weights[y, x, 1]
+            a = 1 - b - c
+            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+            for n in range(15):
+                v[n] = a * values[i, n] + b * values[j, n] + c * values[k, n]
+            w = v[2] + (v[14] - v[2]) * straight
+            w = min(max(w, 0.0), 1.0)
+            m = min(max(v[5], 0.0), 1.0)
+            for n in range(3):
+                rest = v[9 + n]
+                if m > 0.003:
+                    rest += m * (_texel(photo, v[3], v[4], n) * v[6 + n] - rest)
+                if w > 0.003:
+                    rest += w * (_texel(photo, v[0], v[1], n) - rest)
+                lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
+                out[y, x, n] = min(max(rest * lit, 0.0), 1.0)
+            opacity = v[12]
+            if channel >= 0:
+                opacity += v[13] * (_texel(masks, v[0], v[1], channel) - opacity)
+            out[y, x, 3] = min(max(opacity, 0.0), 1.0)
+
+
+def shade(
+    fragments: Fragments,
+    faces: NDArray[np.int32],
+    attributes: NDArray[np.float32],
+    light: NDArray[np.float32],
+    photo: NDArray[np.float32],
+    masks: NDArray[np.float32],
+    mask_channel: int,
+    straight: float,
+) -> NDArray[np.float32]:
+    """(H, W, 4) colour in [0, 1] and opacity of rasterised fragments, 0 where empty.
+
+    Args:
+        attributes: (V, 15), columns as in :mod:`inversion_core.refine.canonical`.
+        light: (V, 3) factors on the colour: edits of tone, age and light.
+        masks: (H, W, 2) person and hair; ``mask_channel`` says which trims the layer, -1 none.
+        straight: 0 … 1, how near the view is to the photo's own: 1 trusts every pixel the photo shows.
+    """
+    height, width = fragments.face.shape
+    out = np.zeros((height, width, 4), np.float32)
+    _shade(fragments.face, fragments.weights, faces, attributes, light, photo, masks, mask_channel, straight, out)
+    return out
