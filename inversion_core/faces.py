@@ -59,8 +59,8 @@ class _Candidate:
 def find_faces(image: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
     """The faces of an (H, W, 3) uint8 picture, largest first; empty when there are none.
 
-    Looks at the whole picture and at tiles of a wide one; where that finds nothing, at a padded border (for
-    faces that fill the frame), at turned pictures and at small tiles.
+    Looks at the whole picture and at tiles of a wide one or of a group; where that finds nothing, at a padded
+    border (for faces that fill the frame), at turned pictures and at small tiles.
     """
     image = np.ascontiguousarray(image)
     height, width = image.shape[:2]
@@ -68,7 +68,11 @@ def find_faces(image: NDArray[np.uint8]) -> tuple[FaceBox, ...]:
     first = whole + (
         _tiles(width, height, min(width, height)) if max(width, height) > 1.25 * min(width, height) else []
     )
-    faces = _meshed(image, _detect(image, first))
+    candidates = _detect(image, first)
+    faces = _meshed(image, candidates)
+    if faces and faces[0].size < 0.15 * min(width, height):
+        # A group: those farther back are too small in the whole picture.
+        faces = _meshed(image, candidates + _detect(image, _tiles(width, height, min(width, height) / 2)))
     if faces:
         return faces
     margin = 0.25 * max(width, height)
