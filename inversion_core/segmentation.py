@@ -78,7 +78,7 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         like_hair, like_skin, like_clothes = (
             _colour_likelihood(bins, m * person) for m in (hair, skin, clothes)
         )
-        other = np.where(place.down > 1.15, np.maximum(like_skin, like_clothes - 0.7), like_skin)
+        other = np.where(place.down > 0.7, np.maximum(like_skin, like_clothes - 0.7), like_skin)
         evidence = _blur(np.clip(like_hair - other, -4, 4), 1)
         likely = person / (1 + np.exp(-(prior + evidence)))
         hair = (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
