@@ -53,9 +53,11 @@ def decode(source: bytes, name: str = "") -> NDArray[np.uint8]:
                 if shrink < 1:
                     picture.draft("RGB", goal)
                 picture.load()
-                if shrink < 1 and picture.width * picture.height > goal[0] * goal[1]:
-                    picture = _eight_bits(picture).resize(goal, Image.Resampling.BOX)
-                return np.array(_flat(_to_srgb(_eight_bits(ImageOps.exif_transpose(picture)))))
+                profile = picture.info.get("icc_profile")
+                upright = _eight_bits(ImageOps.exif_transpose(picture))
+                if shrink < 1:
+                    upright.thumbnail((max(goal), max(goal)), Image.Resampling.BOX, reducing_gap=None)
+                return np.array(_flat(_to_srgb(upright, profile)))
         except UnidentifiedImageError as error:
             raise ImageUnreadable(
                 _what_instead(source, name), "Give a JPEG, PNG, WebP or TIFF picture."
@@ -206,9 +208,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def _to_srgb(picture: Image.Image) -> Image.Image:
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     """The picture in sRGB by its own colour profile; one that is broken or absent changes nothing."""
-    profile = picture.info.get("icc_profile")
     if not profile or picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return picture
     try:

@@ -44,6 +44,21 @@ def test_exif_orientation_is_applied():
     assert np.array_equal(back, np.rot90(picture, -1))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_orientation_survives_the_reduction_of_large_pictures(kind, monkeypatch):
+    monkeypatch.setattr(pixels, "WORKING_MEGAPIXELS", 0.02)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    wide = np.zeros((200, 400, 3), np.uint8)
+    wide[:, 200:] = 250  # the right half ends up on top
+    back = pixels.decode(_file(Image.fromarray(wide), kind, exif=exif))
+    height, width = back.shape[:2]
+    assert height * width <= 0.02e6
+    assert abs(height / width - 2) < 0.05
+    assert back[5, width // 2].min() > 240
+    assert back[-5, width // 2].max() < 10
+
+
 def test_transparency_lands_on_mid_grey():
     picture = np.zeros((4, 6, 4), np.uint8)
     picture[:, 3:] = (200, 10, 30, 255)
