@@ -17,6 +17,7 @@ from inversion_core.generators.triplane import (
     OSGDecoder,
     Sampling,
     VolumeSettings,
+    density,
     draws,
     query,
     render_rays,
@@ -159,6 +160,11 @@ class TriPlaneGenerator(nn.Module):
         """rgb (N, M, C) and raw sigma (N, M, 1) of given planes at points (N, M, 3)."""
         rgb, sigma = query(planes, self.decoder, points, self.settings.volume.box_warp)
         return {"rgb": rgb, "sigma": sigma}
+
+    @torch.no_grad()
+    def density(self, planes: Tensor, points: Tensor) -> Tensor:
+        """Raw sigma (N, M, 1) of given planes at points (N, M, 3), for grids that need no colours."""
+        return density(planes, self.decoder, points, self.settings.volume.box_warp)
 
     def sample_mixed(
         self, points: Tensor, directions: Tensor, ws: Tensor, noise_mode: NoiseMode = "const"

@@ -99,6 +99,20 @@ class OSGDecoder(nn.Module):
         x = self.net(features.mean(dim=1))
         return torch.sigmoid(x[..., 1:]) * (1 + 2 * 0.001) - 0.001, x[..., :1]
 
+    def density(self, features: Tensor) -> Tensor:
+        """The raw sigma (N, M, 1) alone."""
+        last = self.net[2]
+        hidden = self.net[1](self.net[0](features.mean(dim=1)))
+        return F.linear(hidden, last.weight[:1] * last.weight_gain, last.bias[:1] * last.bias_gain)
+
+
+def density(
+    planes: Tensor, decoder: OSGDecoder, points: Tensor, box_warp: float, at_once: int = RAYS_AT_ONCE * 48
+) -> Tensor:
+    """Raw sigma (N, M, 1) at points (N, M, 3) without the colours, ``at_once`` points at a time."""
+    parts = points.split(at_once, dim=1)
+    return torch.cat([decoder.density(sample_planes(planes, part, box_warp)) for part in parts], dim=1)
+
 
 def query(
     planes: Tensor, decoder: OSGDecoder, points: Tensor, box_warp: float, at_once: int = RAYS_AT_ONCE * 48
