@@ -60,8 +60,8 @@ def official_camera(
 ) -> Camera:
     """The camera of the official look-at sampler, on a sphere round the origin, looking at the pivot.
 
-    Unlike :meth:`Camera.orbit`, a positive pitch moves it down, by other than the angle, and the pivot is only
-    looked at.
+    Unlike :meth:`Camera.orbit`, a positive pitch moves it down, by other than the angle, and the pivot is
+    only looked at.
 
     Args:
         yaw, pitch, fov: radians.
