@@ -49,9 +49,9 @@ class EditDirection:
 
 
 def read_direction(path: Path, num_ws: int = 14, w_dim: int = 512) -> EditDirection:
-    """The direction in a ``.npy`` file or one of ``torch.save`` (some carry the name ``.npy``), by the file's name.
+    """The direction in a ``.npy`` file or one of ``torch.save`` (some are named ``.npy``), by the file's name.
 
-    Taken are (1, num_ws, w_dim), (num_ws, w_dim), (1, w_dim) and (w_dim,); the last two are the same for all codes.
+    Taken are (1, num_ws, w_dim), (num_ws, w_dim), (1, w_dim) and (w_dim,); the last two hold for all codes.
 
     Raises:
         CheckpointRefused: unreadable, damaged, not one array of numbers, or of another size.
@@ -146,8 +146,8 @@ def edit_offsets(
 ) -> NDArray[np.float32]:
     """(1, num_ws, w_dim) of all moves together, ready for ``goae.edit``.
 
-    As in the official script, an edit of anything but glasses also takes away a share of the glasses direction,
-    if there is one; once, however many sliders moved, and not where glasses themselves are moved.
+    As in the official script, an edit of anything but glasses also takes away a share of the glasses
+    direction, if there is one; once, however many sliders moved, and not where glasses themselves are moved.
 
     Args:
         moves: name of a direction -> strength.
@@ -159,9 +159,8 @@ def edit_offsets(
     total = np.zeros((1, *directions[0].offsets.shape), np.float32) if directions else None
     for name, strength in moves.items():
         if name not in known:
-            raise UsageError(
-                f"There is no direction {name!r}.", f"There are: {', '.join(sorted(known)) or 'none'}."
-            )
+            names = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"There is no direction {name!r}.", f"There are: {names}.")
         if not np.isfinite(strength):
             raise UsageError(f"The strength of {name!r} is not a number.", "Give a finite number.")
         total = total + np.float32(strength) * known[name]
@@ -184,8 +183,8 @@ def svm_direction(
 ) -> EditDirection:
     """The direction across the best boundary between codes of high and of low score.
 
-    A linear support vector machine with squared hinge loss on the most certain codes; its range is three standard
-    deviations of the codes along it.
+    A linear support vector machine with squared hinge loss on the most certain codes; its range is three
+    standard deviations of the codes along it.
 
     Args:
         codes: (N, w_dim) of the generator's mapping.
