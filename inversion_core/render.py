@@ -35,18 +35,18 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     straight = closeness(head, camera) * head.likeness
     detail = head.detail
     fragments = rasterise(head.head.vertices, head.head.faces, camera, full)
-    colour = shade(fragments, head.head.faces, head.head.attributes, head.light, detail.photo, detail.masks, OPAQUE, straight)
+    colour = shade(fragments, head.head.faces, head.head.attributes, head.light, detail.photo, detail.photo, detail.masks, OPAQUE, straight)
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
-    for layer, light, mask, inner in (
-        (head.shell, head.shell_light, PERSON, 0.6),
-        (head.hair, head.hair_light, HAIR, 0.6),
+    for layer, light, other, mask, inner in (
+        (head.shell, head.shell_light, detail.photo, PERSON, 0.6),
+        (head.hair, head.hair_light, detail.hair_texture, HAIR, 0.6),
     ):
         if not len(layer.faces):
             continue
         above = rasterise(layer.vertices, layer.faces, camera, full)
-        shaded = shade(above, layer.faces, layer.attributes, light, detail.photo, detail.masks, mask, straight)
+        shaded = shade(above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight)
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
         _darken_inside(shaded, layer_normals, camera, full, inner)
         _over(buffers, above, shaded, layer_normals)

@@ -22,7 +22,7 @@ def _texel(image, u, v, channel):
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _shade(face, weights, faces, values, light, photo, masks, channel, straight, out):
+def _shade(face, weights, faces, values, light, photo, other, masks, channel, straight, out):
     height, width = face.shape
     for y in nb.prange(height):
         v = np.empty(15, np.float32)
@@ -41,14 +41,15 @@ def _shade(face, weights, faces, values, light, photo, masks, channel, straight,
             for n in range(3):
                 rest = v[9 + n]
                 if m > 0.003:
-                    rest += m * (_texel(photo, v[3], v[4], n) * v[6 + n] - rest)
+                    rest += m * (_texel(other, v[3], v[4], n) * v[6 + n] - rest)
                 if w > 0.003:
                     rest += w * (_texel(photo, v[0], v[1], n) - rest)
                 lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
                 out[y, x, n] = min(max(rest * lit, 0.0), 1.0)
             opacity = v[12]
             if channel >= 0:
-                opacity += v[13] * (_texel(masks, v[0], v[1], channel) - opacity)
+                seen = v[13] + (1 - v[13]) * straight
+                opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
             out[y, x, 3] = min(max(opacity, 0.0), 1.0)
 
 
@@ -58,6 +59,7 @@ def shade(
     attributes: NDArray[np.float32],
     light: NDArray[np.float32],
     photo: NDArray[np.float32],
+    other: NDArray[np.float32],
     masks: NDArray[np.float32],
     mask_channel: int,
     straight: float,
@@ -67,10 +69,11 @@ def shade(
     Args:
         attributes: (V, 15), columns as in :mod:`inversion_core.refine.canonical`.
         light: (V, 3) factors on the colour: edits of tone, age and light.
+        other: (H, W, 3) the picture that the mirrored positions refer to.
         masks: (H, W, 2) person and hair; ``mask_channel`` says which trims the layer, -1 none.
         straight: 0 … 1, how near the view is to the photo's own: 1 trusts every pixel the photo shows.
     """
     height, width = fragments.face.shape
     out = np.zeros((height, width, 4), np.float32)
-    _shade(fragments.face, fragments.weights, faces, attributes, light, photo, masks, mask_channel, straight, out)
+    _shade(fragments.face, fragments.weights, faces, attributes, light, photo, other, masks, mask_channel, straight, out)
     return out

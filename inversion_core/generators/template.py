@@ -41,7 +41,7 @@ class HeadTemplate:
         scalp: (V,) float32 in [0, 1], where short hair grows.
         mantle: (V,) float32 in [0, 1], sides and back of the neck and the ears: what long hair hides.
         ears: (V,) float32 in [0, 1].
-        interior: (V,) float32 in [0, 1], 1 in the mouth, the sockets and the nostrils: never painted from outside.
+        interior: (V,) float32, 1 in the mouth, 0.5 behind the lids, 0 elsewhere: never painted from outside.
         landmark_vertices: (478, 3) int32 coarse vertices, landmark_weights (478, 3) float32: MediaPipe's points.
     """
 

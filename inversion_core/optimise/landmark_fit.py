@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
-from inversion_core.generators.template import SKIN, HeadTemplate
+from inversion_core.generators.template import SKIN, TEETH, HeadTemplate
 from inversion_core.landmark_tables import OVAL as FACE_OVAL
 
 TOUCHING = (
@@ -175,3 +175,28 @@ def snapped(
     near = index[np.linalg.norm(fit.coarse[index] - anchors.mean(0), axis=1) < 0.35]
     result[near] = kernel(fit.coarse[near].astype(np.float64), anchors) @ solved
     return result.astype(np.float32)
+
+
+UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
+
+
+def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C, 3) offsets that put the upper teeth where an open mouth shows them, and the lower ones below.
+
+    Landmarks say nothing of teeth: their place follows from the lips. The teeth that move when the jaw drops are the
+    lower ones.
+    """
+    teeth = np.flatnonzero(template.coarse_part == TEETH)
+    drop = template.unit_offsets[template.units.index("mouth-open")][teeth]
+    lower = np.linalg.norm(drop, axis=1) > 0.01
+    lips = template.landmarks(coarse)[[UPPER_INNER_LIP, LOWER_INNER_LIP]]
+    front = (np.abs(coarse[teeth, 0] - lips[0, 0]) < 0.014) & (coarse[teeth, 2] > coarse[teeth, 2].max() - 0.03)
+    result = np.zeros_like(coarse)
+    if not (front & lower).any() or not (front & ~lower).any():
+        return result
+    opening = max(float(lips[0, 1] - lips[1, 1]), 0.0)
+    edge = lips[0, 1] - np.clip(0.75 * opening, 0.008, 0.032)
+    result[teeth[~lower], 1] = edge - coarse[teeth[front & ~lower], 1].min()
+    below = edge - 0.001 - coarse[teeth[front & lower], 1].max()
+    result[teeth[lower]] = [0.0, np.clip(below, -0.012, 0.0), -0.007]
+    return result

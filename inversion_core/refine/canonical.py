@@ -16,8 +16,9 @@ from scipy import sparse
 
 from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
+from inversion_core.landmark_tables import LEFT_EYE, RIGHT_EYE
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.hair import COLUMNS, ROWS, HairLayer, solved
+from inversion_core.refine.hair import ROWS, WIDTH, HairLayer, solved
 from inversion_core.refine.outline import Shell
 
 # Columns of a layer's attributes.
@@ -26,11 +27,15 @@ OPACITY, SEEN, SEEN_STRAIGHT = 12, 13, 14
 CHANNELS = 15
 
 DEPTH_SIZE = 512
+HAIR_TEXTURE = (4 * ROWS, 4 * WIDTH)
 TOLERANCE = 0.007
 """World units that a vertex may lie behind the depth buffer and still count as seen."""
 FACING_NONE, FACING_FULL = 0.10, 0.42
 """Cosines between normal and line of sight at which trust begins and is complete."""
 DEFAULT_COLOURS = {EYES: (0.70, 0.67, 0.65), TEETH: (0.74, 0.70, 0.62), TONGUE: (0.55, 0.28, 0.27)}
+INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+"""MediaPipe's ring round the mouth's opening."""
+GUM_COLOUR = (0.60, 0.33, 0.32)
 INTERIOR_COLOUR = (0.20, 0.075, 0.065)
 
 
@@ -58,6 +63,7 @@ class PhotoDetail:
         corrective: (C, 3) float32 coarse offsets beyond the codes; lying: (V, 3) float32 fine offsets (hidden ears).
         head, hair, shell: the layers; hair and shell also have anchors (N, 4) and weights (N, 4) on the head's
             vertices; shell may have no vertices.
+        hair_texture: (312, 580, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
         hair_colour: (3,) typical hair; skin_colour: (3,) typical skin; both sRGB.
     """
 
@@ -68,6 +74,7 @@ class PhotoDetail:
     lying: NDArray[np.float32]
     head: Layer
     hair: Layer
+    hair_texture: NDArray[np.float32]
     hair_anchors: NDArray[np.int32]
     hair_weights: NDArray[np.float32]
     shell: Layer
@@ -113,6 +120,21 @@ def _seen(camera: Camera, vertices, normals, faces, others) -> tuple[NDArray, ND
     return uv, cosine, visible
 
 
+def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(512, 512, 2) float32 in [0, 1]: within the lids (lashes included) and within the lips of (478, 3) landmarks."""
+    size = DEPTH_SIZE
+    points = landmarks[:, :2] * size
+    between = float(np.linalg.norm(points[468] - points[473]))
+    eyes, mouth = np.zeros((size, size), np.uint8), np.zeros((size, size), np.uint8)
+    for ring in (LEFT_EYE, RIGHT_EYE):
+        cv2.fillConvexPoly(eyes, cv2.convexHull(points[list(ring)].astype(np.int32)), 255)
+    cv2.fillPoly(mouth, [points[list(INNER_LIPS)].astype(np.int32)], 255)
+    lashes = 2 * int(0.02 * between) + 1
+    eyes = cv2.dilate(eyes, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (lashes, lashes)))
+    masks = np.stack([eyes, mouth], -1).astype(np.float32) / 255
+    return cv2.GaussianBlur(masks, (0, 0), max(0.01 * between, 0.5))
+
+
 def _smoothed(adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None) -> NDArray:
     """Values averaged over neighbours; with ``weight`` only weighted ones are averaged."""
     if weight is None:
@@ -130,8 +152,14 @@ def _smoothed(adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight
 
 
 def _carried(template: HeadTemplate, colours: NDArray, trust: NDArray, default: NDArray, pull: NDArray) -> NDArray:
-    """(V, 3) colours: trusted ones kept, the rest harmonic along the surface, drawn to ``default`` by ``pull``."""
-    adjacency = template.adjacency
+    """(V, 3) colours: trusted ones kept, the rest harmonic along the surface, drawn to ``default`` by ``pull``.
+
+    Nothing is carried between scalp and face: hair must not stain the cheek, nor skin the crown.
+    """
+    edges = template.adjacency.tocoo()
+    scalp = template.scalp > 0.5
+    same = scalp[edges.row] == scalp[edges.col]
+    adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
     degree = np.asarray(adjacency.sum(1)).ravel()
     free = trust < 0.5
     index = np.flatnonzero(free)
@@ -151,28 +179,24 @@ def fuse(
     camera: Camera,
     photo: NDArray[np.float32],
     masks: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
     corrective: NDArray[np.float32],
     lying: NDArray[np.float32],
 ) -> PhotoDetail:
     """The photo's detail on a fitted head.
 
     Args:
+        landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings.
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
     """
-    hair_uv = camera.project(hair.vertices)[:, :2]
-    hair_share = sampled(masks, hair_uv)[:, 1]
-    covering = hair.faces[(hair_share[hair.faces] > 0.5).all(1)]
-    no_shell = (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
-    shell_mesh = (shell.vertices, shell.faces) if shell is not None else no_shell
-
-    head = _head_layer(template, fine, camera, photo, masks, [(hair.vertices, covering)])
+    head = _head_layer(template, fine, camera, photo, masks, openings(landmarks))
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
     skin_colour = np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
     is_hair = masks[..., 1] > 0.7
     hair_colour = np.median(photo[is_hair], 0) if is_hair.sum() > 100 else 0.6 * skin_colour
-    hair_layer = _hair_layer(hair, fine, template, camera, photo, masks, hair_colour)
+    hair_layer, hair_texture = _hair_layer(hair, fine, template, camera, photo, masks, hair_colour)
     shell_layer = _shell_layer(shell, camera, photo)
     return PhotoDetail(
         photo=photo,
@@ -182,6 +206,7 @@ def fuse(
         lying=lying,
         head=head,
         hair=hair_layer,
+        hair_texture=hair_texture,
         hair_anchors=hair.anchors,
         hair_weights=hair.weights,
         shell=shell_layer,
@@ -192,7 +217,7 @@ def fuse(
     )
 
 
-def _head_layer(template, fine, camera, photo, masks, others) -> Layer:
+def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = _seen(camera, fine, normals, template.faces, [])
     person, hairy = sampled(masks, uv).T
@@ -202,11 +227,20 @@ def _head_layer(template, fine, camera, photo, masks, others) -> Layer:
     covered = smoothstep(hairy, 0.15, 0.5) * (1 - smoothstep(template.scalp, 0.3, 0.8)) * skin
     straight = visible * smoothstep(cosine, 0.0, 0.12) * smoothstep(person, 0.3, 0.6) * (1 - covered)
     trust = visible * smoothstep(cosine, FACING_NONE, FACING_FULL) * smoothstep(person, 0.7, 0.95) * (1 - covered)
-    trust *= 1 - template.interior
+    in_mouth = template.interior > 0.75
+    trust *= (template.interior < 0.25) | in_mouth
+    # What the photo shows inside the lids is the eye, inside the lips the mouth: skin has no part in it, and
+    # eyes and teeth have no part in anything else.
+    eyes, mouth = sampled(opening, uv).T
+    skin_only = (1 - smoothstep(eyes, 0.2, 0.7)) * (1 - smoothstep(mouth, 0.4, 0.9))
+    through = np.where(template.part == EYES, eyes, mouth)
+    inner = ~skin | in_mouth
+    trust *= np.where(inner, smoothstep(through, 0.3, 0.8), skin_only)
+    straight = np.where(inner, smoothstep(through, 0.05, 0.3), straight)
     # A rim of doubt: what a neighbour cannot see, a vertex near it hardly sees either.
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
-    trust = np.where(skin, _smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust)
+    trust = np.where(skin & ~in_mouth, _smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust)
     trust = np.minimum(trust, straight)
 
     blurred = cv2.GaussianBlur(photo, (0, 0), 1.2)
@@ -220,10 +254,24 @@ def _head_layer(template, fine, camera, photo, masks, others) -> Layer:
     pull = np.full(len(fine), 1e-5)
     for part, colour in DEFAULT_COLOURS.items():
         default[template.part == part] = np.array(colour) * brightness
-        pull[template.part == part] = 0.02 if part == EYES else 0.05
-    inside = template.interior > 0.5
-    default[inside] = np.array(INTERIOR_COLOUR) * brightness
-    pull[inside] = 1.0
+        pull[template.part == part] = 0.02 if part == EYES else 0.5
+    default[in_mouth] = np.array(INTERIOR_COLOUR) * brightness
+    pull[in_mouth] = 1.0
+    teeth = np.flatnonzero(template.part == TEETH)
+    lower = np.linalg.norm(template.unit_offsets[template.units.index("mouth-open")], axis=1) > 0.01
+    lower = (template.subdivision @ lower.astype(np.float32))[teeth] > 0.5
+    front = fine[teeth, 2] > fine[teeth, 2].max() - 0.03
+    for jaw, sign in ((~lower, 1), (lower, -1)):
+        if (jaw & front).any():
+            height = sign * fine[teeth[jaw], 1]
+            height = height - (sign * fine[teeth[jaw & front], 1]).min()
+            gum = smoothstep(height, 0.018, 0.022)[:, None]
+            default[teeth[jaw]] = (1 - gum) * default[teeth[jaw]] + gum * np.array(GUM_COLOUR) * brightness
+    # The farther back in the mouth, the darker.
+    for part in (TEETH, TONGUE):
+        index = np.flatnonzero(template.part == part)
+        back = (fine[index, 2].max() - fine[index, 2]) / 0.09
+        default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None]
     carried = _carried(template, low, sure, default, pull)
     carried = np.where(sure[:, None] > 0, low, carried)
     base = _smoothed(adjacency, carried, 2).astype(np.float32)
@@ -241,67 +289,103 @@ def _head_layer(template, fine, camera, photo, masks, others) -> Layer:
     return Layer(fine, template.faces, attributes)
 
 
-def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> Layer:
+def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tuple[Layer, NDArray[np.float32]]:
     normals = vertex_normals(hair.vertices, hair.faces)
     head_faces = template.faces[template.skin_faces]
     uv, cosine, visible = _seen(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
     person, hairy = sampled(masks, uv).T
-    facing = smoothstep(cosine, 0.05, 0.3)
+    facing = smoothstep(cosine, 0.1, 0.4)
     trust = visible * facing * smoothstep(hairy, 0.4, 0.8) * smoothstep(person, 0.6, 0.95)
-    grid = (ROWS, COLUMNS)
+    grid = (ROWS, WIDTH)
     trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
-    source = _reflected(trust.reshape(grid) > 0.6)
-    colours = sampled(cv2.GaussianBlur(photo, (0, 0), 5), uv[source])
-    has_any = bool((trust > 0.6).any())
-    base = colours if has_any else np.repeat(hair_colour[None], len(colours), 0)
-    base = _grid_blur(base.reshape(*grid, 3), 2.0).reshape(-1, 3)
+    texture = _hair_texture(uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour)
     attributes = np.zeros((len(uv), CHANNELS), np.float32)
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
-    attributes[:, MIRROR_UV], attributes[:, MIRROR_WEIGHT] = uv[source], 0.9 * (1 - trust) * has_any
-    attributes[:, GAIN] = np.clip(base / np.maximum(colours, 0.02), 0.6, 1.5)
-    attributes[:, COLOUR] = base
-    attributes[:, OPACITY] = hair.unseen
-    attributes[:, SEEN] = visible * smoothstep(cosine, 0.0, 0.15)
+    rows, columns = hair.grid.T
+    attributes[:, MIRROR_UV] = np.stack([columns, rows], 1)
+    attributes[:, MIRROR_WEIGHT] = 1
+    attributes[:, GAIN] = 1
+    attributes[:, COLOUR] = hair_colour
+    attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5)
     attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
-    opaque = np.where(attributes[:, SEEN] > 0.5, hairy, hair.unseen)
+    continued = _continued(attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid))
+    attributes[:, OPACITY] = continued.ravel() * (1 - hair.ears)
+    opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
-    return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes)
+    return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
 
 
-def _grid_blur(values: NDArray, size: float) -> NDArray:
-    """(ROWS, COLUMNS, C) blurred, wrapping round the head."""
-    wide = np.concatenate([values, values, values], 1).astype(np.float32)
-    return cv2.GaussianBlur(wide, (0, 0), size, borderType=cv2.BORDER_REPLICATE)[:, COLUMNS : 2 * COLUMNS]
+def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDArray[np.float32]:
+    """(ROWS, WIDTH) opacity where nothing is seen: next to seen cells it goes on as they are, farther off as hair grows."""
+    result = unseen.astype(np.float32).copy()
+    # Along its outline hair thins out to nothing; what goes on behind is the hair a few cells further in.
+    hairy = cv2.dilate((hairy * seen).astype(np.float32), np.ones((1, 13), np.uint8))
+    columns = np.arange(WIDTH)
+    for row in np.flatnonzero(seen.any(1)):
+        known = np.flatnonzero(seen[row])
+        nearest = known[np.argmin(np.abs(known[None] - columns[:, None]), 1)]
+        share = smoothstep(np.abs(nearest - columns).astype(np.float32), 5, 22)
+        result[row] = (1 - share) * hairy[row, nearest] + share * unseen[row]
+    return cv2.GaussianBlur(result, (0, 0), 1.0)
 
 
-def _reflected(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(ROWS * COLUMNS,) for every cell a seen one: itself, or one found by reflecting round the head.
+def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
+    """(H, W, 3) hair all round the head: the photo's where it is seen, reflected copies of it elsewhere.
 
-    Reflection keeps strands continuous across the border between seen and unseen hair.
+    Reflection keeps strands continuous across the border between seen and unseen hair. Brightness is evened out in
+    the copies, or the light of one side would be painted on the other.
     """
-    rows = np.flatnonzero(seen.any(1))
-    result = np.arange(seen.size).reshape(seen.shape)
+    shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
+    dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
+    colours = sampled(photo, dense.reshape(-1, 2)).reshape(*HAIR_TEXTURE, 3)
+    share = sampled(hairy[..., None], dense.reshape(-1, 2)).reshape(HAIR_TEXTURE)
+    sure = (cv2.resize(trust.astype(np.float32), shape) > 0.6) & (share > 0.8)
+    sure = cv2.erode(sure.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if sure.sum() < 400:
+        return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
+    known = sure.astype(np.float32)[..., None]
+    even, weight = colours * known, known[..., 0]
+    low = cv2.GaussianBlur(even, (0, 0), 14) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 14), 1e-4)[..., None]
+    typical = np.median(colours[sure], 0)
+    target = typical + 0.35 * (low - typical)
+    flat = np.clip(colours - low + target, 0, 1)
+    copied = np.empty_like(flat)
+    columns = np.arange(HAIR_TEXTURE[1])
+    rows = np.flatnonzero(sure.sum(1) >= 8)
     if not rows.size:
-        return result.ravel()
-    columns = np.arange(COLUMNS)
-    for row in range(ROWS):
-        source_row = rows[np.argmin(np.abs(rows - row))]
-        known = np.flatnonzero(seen[source_row])
-        position = np.searchsorted(known, columns)
-        left = known[np.clip(position - 1, 0, len(known) - 1)]
-        right = known[np.clip(position, 0, len(known) - 1)]
-        # Distances run round the back of the head.
-        to_left, to_right = (columns - left) % COLUMNS, (right - columns) % COLUMNS
-        nearest = np.where(to_left <= to_right, left, right)
-        step = np.where(to_left <= to_right, to_left, -to_right)
-        mirrored = nearest - step
-        inside = (mirrored >= 0) & (mirrored < COLUMNS)
-        ok = inside & seen[source_row][np.clip(mirrored, 0, COLUMNS - 1)]
-        nearest_known = known[np.argmin(np.abs(known[None] - np.clip(mirrored, 0, COLUMNS - 1)[:, None]), 1)]
-        picked = np.where(ok, mirrored, nearest_known)
-        picked = np.where(seen[source_row], columns, picked)
-        result[row] = source_row * COLUMNS + picked
-    return result.ravel()
+        return np.broadcast_to(typical.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
+    for row in range(HAIR_TEXTURE[0]):
+        source = rows[np.argmin(np.abs(rows - row))]
+        # Rows without hair of their own repeat, reflected, the rows above or below.
+        if source != row:
+            mirrored = 2 * source - row
+            source = mirrored if 0 <= mirrored < HAIR_TEXTURE[0] and sure[mirrored].sum() >= 8 else source
+        copied[row] = flat[source][_nearest_reflected(sure[source], columns)]
+    soft = cv2.GaussianBlur(cv2.erode(known[..., 0], np.ones((9, 9))), (0, 0), 4)[..., None]
+    result = colours * soft + copied * (1 - soft)
+    strands = cv2.GaussianBlur(result, (0, 0), sigmaX=0.6, sigmaY=2.0)
+    return (result * soft + strands * (1 - soft)).astype(np.float32)
+
+
+def _nearest_reflected(known: NDArray[np.bool_], columns: NDArray) -> NDArray[np.int64]:
+    """For each column a known one: itself, or its reflection at the nearest known run, bouncing within that run."""
+    width = len(known)
+    edges = np.flatnonzero(np.diff(np.r_[False, known, False].astype(int)))
+    starts, ends = edges[::2], edges[1::2] - 1
+    wide = ends - starts >= min(12, (ends - starts).max())
+    starts, ends = starts[wide], ends[wide]
+    result, best = columns.copy(), np.full(width, np.inf)
+    for start, end in zip(starts, ends, strict=True):
+        for shift in (-width, 0, width):  # the head is round
+            low, high = start + shift, end + shift
+            distance = np.maximum(np.maximum(low - columns, columns - high), 0)
+            period = 2 * max(high - low, 1)
+            phase = (columns - low) % period
+            inside = low + np.where(phase > high - low, period - phase, phase) - shift
+            nearer = distance < best
+            result = np.where(nearer, inside, result)
+            best = np.minimum(best, distance)
+    return np.clip(result, 0, width - 1)
 
 
 def _shell_layer(shell: Shell | None, camera: Camera, photo) -> Layer:

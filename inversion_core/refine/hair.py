@@ -21,6 +21,7 @@ from inversion_core.generators.template import SKIN, HeadTemplate
 
 COLUMNS, DOME_ROWS, CURTAIN_ROWS = 144, 34, 44
 ROWS = DOME_ROWS + CURTAIN_ROWS
+WIDTH = COLUMNS + 1
 CURTAIN = 0.42
 """World units from ear height down to the layer's last row."""
 STANDOFF = 0.004
@@ -34,10 +35,11 @@ class HairLayer:
     """The hair surface of one photo, in the photo's pose of the head.
 
     Attributes:
-        vertices: (ROWS * COLUMNS, 3) float32 world units; faces: (F, 3) int32.
-        grid: (ROWS * COLUMNS, 2) float32 row and column, each in [0, 1].
+        vertices: (ROWS * WIDTH, 3) float32 world units; faces: (F, 3) int32.
+        grid: (ROWS * WIDTH, 2) float32 row and column, each in [0, 1].
         anchors: (N, 4) int32 skin vertices that each vertex follows; weights: (N, 4) float32.
         unseen: (N,) float32 opacity where the photo does not show the vertex.
+        ears: (N,) float32 how much of an uncovered ear lies below: no hair is invented over it.
     """
 
     vertices: NDArray[np.float32]
@@ -46,6 +48,7 @@ class HairLayer:
     anchors: NDArray[np.int32]
     weights: NDArray[np.float32]
     unseen: NDArray[np.float32]
+    ears: NDArray[np.float32]
 
 
 def solved(matrix: sparse.spmatrix, right: NDArray) -> NDArray:
@@ -106,13 +109,13 @@ def _coordinates(points: NDArray, centre: NDArray) -> tuple[NDArray, NDArray, ND
     return row, column, np.where(y > 0, np.hypot(flat, y), flat)
 
 
-def _azimuth() -> NDArray[np.float64]:
-    return (np.arange(COLUMNS) / COLUMNS - 0.5) * 2 * np.pi
+def _azimuth(columns: int = COLUMNS) -> NDArray[np.float64]:
+    return (np.arange(columns) / COLUMNS - 0.5) * 2 * np.pi
 
 
 def _points(radius: NDArray, centre: NDArray) -> NDArray[np.float32]:
-    """(ROWS, COLUMNS, 3) world points of a (ROWS, COLUMNS) radius."""
-    theta = _azimuth()[None]
+    """(ROWS, W, 3) world points of a (ROWS, W) radius."""
+    theta = _azimuth(radius.shape[1])[None]
     elevation = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None] * np.pi / 2
     drop = -np.clip((np.arange(ROWS) - DOME_ROWS) / CURTAIN_ROWS, 0, 1)[:, None] * CURTAIN
     flat = radius * np.cos(elevation)
@@ -194,6 +197,19 @@ def _completed(values: NDArray) -> NDArray:
     return np.interp(np.arange(ROWS), known, values[known])
 
 
+def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.float32]) -> NDArray:
+    """(ROWS, COLUMNS) factor that lets the layer rise from the skin along the hairline that the photo shows."""
+    points = _points(radius, centre).reshape(-1, 3)
+    seen = camera.project(points)[:, :2] * hair.shape[0]
+    x, y = np.clip(seen, 0, hair.shape[0] - 1).astype(int).T
+    outward = (points - centre) * [1, 0, 1]
+    facing = (outward * (camera.position - points)).sum(1).reshape(ROWS, COLUMNS) > 0
+    bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & facing & (np.abs(_azimuth())[None] < np.radians(85))
+    distance = cv2.distanceTransform(1 - bare.astype(np.uint8), cv2.DIST_L2, 5)
+    t = np.clip((distance - 1) / 7, 0, 1)
+    return 0.08 + 0.92 * t * t * (3 - 2 * t)
+
+
 def build_hair(
     template: HeadTemplate,
     fine: NDArray[np.float32],
@@ -201,12 +217,13 @@ def build_hair(
     camera: Camera,
     person: NDArray[np.float32],
     hair: NDArray[np.float32],
+    covered_ears: NDArray[np.float32],
 ) -> HairLayer:
     """The hair layer of a fitted head.
 
     Args:
         fine: (V, 3) the head in the photo's pose; landmarks: (478, 3) its landmarks.
-        person, hair: (512, 512) soft masks.
+        person, hair: (512, 512) soft masks; covered_ears: (2,) as :func:`hidden_ears` gives.
     """
     centre = _centre(landmarks)
     skin = np.flatnonzero((template.part == SKIN) & (template.interior < 0.5))
@@ -244,7 +261,8 @@ def build_hair(
     # In front hair lies close; towards sides and crown it has its full volume.
     ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
     volume = np.maximum(ramp * ramp * (3 - 2 * ramp), np.clip((dome - 0.45) / 0.3, 0, 1))
-    radius = base + STANDOFF + standoff * (0.12 + 0.88 * volume)
+    standoff = standoff * (0.12 + 0.88 * volume) * _rooted(base + STANDOFF, centre, camera, hair)
+    radius = base + STANDOFF + standoff
     # Long hair hangs from the skull: behind, no row is narrower than those above it allow.
     behind = np.clip((turned - np.radians(95)) / np.radians(40), 0, 1)
     hang = np.repeat(radius[DOME_ROWS : DOME_ROWS + 1], ROWS, 0) * 0.97
@@ -260,12 +278,17 @@ def build_hair(
     unseen = np.maximum(scalp, side_zone * reach_down * is_long * below)
     unseen = _wrapped_blur(unseen, 0.8, 0.8)
 
+    # The first column is repeated at the end, so that textures need not wrap.
+    radius = np.concatenate([radius, radius[:, :1]], 1)
+    bare_ear = template.ears[skin] * (1 - np.where(fine[skin, 0] > 0, *covered_ears))
+    ears = np.clip((_binned(row[kept], column[kept], bare_ear[kept], largest=True) - 0.5) / 0.3, 0, 1)
+    unseen = np.concatenate([unseen, unseen[:, :1]], 1)
+    ears = np.concatenate([ears, ears[:, :1]], 1)
     vertices = _points(radius, centre).reshape(-1, 3)
-    index = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
-    a, b = index[:-1], np.roll(index, -1, 1)[:-1]
-    d, c = index[1:], np.roll(index, -1, 1)[1:]
+    index = np.arange(ROWS * WIDTH).reshape(ROWS, WIDTH)
+    a, b, d, c = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
-    rows, columns = np.meshgrid(np.arange(ROWS) / (ROWS - 1), np.arange(COLUMNS) / COLUMNS, indexing="ij")
+    rows, columns = np.meshgrid(np.arange(ROWS) / (ROWS - 1), np.arange(WIDTH) / COLUMNS, indexing="ij")
     distance, nearest = cKDTree(fine[skin]).query(vertices, k=4)
     weights = 1 / (distance + 2e-3)
     return HairLayer(
@@ -275,4 +298,5 @@ def build_hair(
         skin[nearest].astype(np.int32),
         (weights / weights.sum(1, keepdims=True)).astype(np.float32),
         unseen.reshape(-1).astype(np.float32),
+        ears.reshape(-1).astype(np.float32),
     )

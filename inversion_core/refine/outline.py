@@ -60,11 +60,13 @@ def inflate_shell(
     hair: tuple[NDArray[np.float32], NDArray[np.int32]],
     camera: Camera,
     person: NDArray[np.float32],
+    hair_share: NDArray[np.float32],
 ) -> Shell | None:
     """The shell for one photo, or None where head and hair fill the mask.
 
     Args:
         fine: (V, 3) the fitted head; skin_faces: (F, 3) its skin; hair: vertices and faces of the hair in the photo.
+        person, hair_share: (512, 512) the soft masks.
     """
     soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
     mask = soft > 0.35
@@ -72,8 +74,10 @@ def inflate_shell(
     if len(hair[1]):
         depth = np.minimum(depth, rasterise(*hair, camera, GRID).depth)
     body = depth < 1e8
-    beyond = mask & ~body
-    beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+    # Slivers along the hair would stand out like combs in other views; the hair layer has its own soft edge.
+    hairy = cv2.resize(hair_share, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.4
+    beyond = mask & ~body & ~hairy
+    beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     if beyond.sum() < 12:
         return None
     unit = 2.6 / (camera.intrinsics[0, 0] * GRID)

@@ -36,6 +36,9 @@ LOWEST, WIDEST = 4.9, 3.2
 
 IDENTITY_MODES = 80
 
+TONGUE_REST = np.array([0.0, -0.07, -0.05], np.float32)
+"""Decimetres by which the tongue is laid lower and farther back than the pack has it, clear of the teeth."""
+
 UNITS = (
     "mouth-open",
     "mouth-corner-puller",
@@ -128,7 +131,14 @@ class TemplateBuilder:
         still = morphed(self.assets, recipe)
         centre = eye_centre(still)
         base = morphed(self.assets, {**recipe, **expression}) if expression else still
-        parts = [base[self.body], *(proxy.fitted(base) for proxy in self.proxies)]
+        eyes, teeth, tongue = (proxy.fitted(base) for proxy in self.proxies)
+        tongue = tongue + TONGUE_REST
+        if expression:
+            # The pack's tongue stays behind when the jaw drops: it is carried by the lower teeth.
+            resting = self.proxies[1].fitted(still)
+            lower = resting[:, 1] < np.median(resting[:, 1])
+            tongue = tongue + 0.9 * (teeth - resting)[lower].mean(0)
+        parts = [base[self.body], eyes, teeth, tongue]
         return to_world(np.concatenate(parts), centre, self.reference)
 
 
@@ -275,6 +285,7 @@ def _topology(builder: TemplateBuilder, kept_faces: NDArray[np.int64], body_coun
     interior = np.zeros(matrix.shape[0], np.float32)
     inside = (in_mouth | in_socket)[quads_uv].all(1)
     interior[np.unique(quads[inside])] = 1
+    interior[np.unique(quads[in_socket[quads_uv].all(1)])] = 0.5
     interior[np.unique(quads[~inside])] = 0
     all_uv, all_faces, all_faces_uv = [_skin_atlas(uv)], [_triangles(quads)], [_triangles(quads_uv)]
     blocks, parts = [matrix], [np.full(matrix.shape[0], SKIN, np.uint8)]
