@@ -49,7 +49,7 @@ class EditDirection:
 
 
 def read_direction(path: Path, num_ws: int = 14, w_dim: int = 512) -> EditDirection:
-    """The direction in a ``.npy`` file or one of ``torch.save`` (some are named ``.npy``), by the file's name.
+    """The direction in a ``.npy`` file or one of ``torch.save`` (some are named ``.npy``), named as the file.
 
     Taken are (1, num_ws, w_dim), (num_ws, w_dim), (1, w_dim) and (w_dim,); the last two hold for all codes.
 
