@@ -255,7 +255,7 @@ def train_goae(
     identity: Distance | None = None,
     name: str = "goae",
 ) -> Task[GOAE]:
-    """The trained networks, also saved as a model in ``folder/model``; a stopped run goes on where it stopped.
+    """The trained networks, also saved as a model in ``folder/model``; a stopped run goes on.
 
     Beside the model lie ``state.pt``, ``curves.csv`` (step, loss, value) and ``preview.png`` (photos above
     inversions).

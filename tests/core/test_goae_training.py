@@ -221,7 +221,7 @@ def test_a_resumed_run_is_the_unbroken_one(generator, portraits, tmp_path):
 @pytest.mark.slow
 def test_a_small_run_learns_and_its_model_loads(generator, portraits, tmp_path):
     settings = dataclasses.replace(
-        SHORT, encoder_steps=60, alignment_steps=20, level_steps=(10, 20, 30), save_every=1000
+        SHORT, encoder_steps=60, alignment_steps=45, level_steps=(10, 20, 30), save_every=1000
     )
     untrained = GOAETrainer(generator, settings, ENCODER, ALIGNMENT).goae
     before, _ = held_out_error(untrained, portraits, 10_000, 8)
