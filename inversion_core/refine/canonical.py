@@ -65,6 +65,7 @@ class PhotoDetail:
             vertices; shell may have no vertices.
         hair_texture: (312, 580, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
         hair_colour: (3,) typical hair; skin_colour: (3,) typical skin; both sRGB.
+        light: (9,) spherical harmonics of the light on the face, relative to its mean.
     """
 
     photo: NDArray[np.float32]
@@ -82,6 +83,7 @@ class PhotoDetail:
     shell_weights: NDArray[np.float32]
     hair_colour: NDArray[np.float32]
     skin_colour: NDArray[np.float32]
+    light: NDArray[np.float32]
 
 
 def smoothstep(x: NDArray, low: float, high: float) -> NDArray:
@@ -214,6 +216,7 @@ def fuse(
         shell_weights=shell.weights if shell is not None else np.zeros((0, 4), np.float32),
         hair_colour=hair_colour.astype(np.float32),
         skin_colour=skin_colour.astype(np.float32),
+        light=np.eye(1, 9, dtype=np.float32)[0],
     )
 
 

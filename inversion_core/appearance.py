@@ -1,0 +1,99 @@
+"""Edits of colour: factors on the photo's own colours, so that pores, freckles and strands survive them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
+from inversion_core.refine.canonical import COLOUR, WEIGHT, PhotoDetail, smoothstep
+
+DARKER_SKIN = np.array([0.50, 0.42, 0.38], np.float32)
+LIGHTER_SKIN = np.array([1.22, 1.27, 1.30], np.float32)
+"""Factors on sRGB skin at skin_tone +1 and -1."""
+LIGHT_HAIR = np.array([0.86, 0.74, 0.55], np.float32)
+DARK_HAIR = np.array([0.07, 0.055, 0.05], np.float32)
+"""sRGB hair that hair_lightness +1 and -1 lead towards."""
+GREY_HAIR = np.array([0.74, 0.73, 0.71], np.float32)
+
+
+def sh_basis(normals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 9) second-order spherical harmonics, unnormalised. Source: Ramamoorthi and Hanrahan 2001, section 3."""
+    x, y, z = normals.T
+    one = np.ones_like(x)
+    return np.stack([one, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y], 1).astype(np.float32)
+
+
+def estimate_light(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
+    """(9,) harmonics of the light on the photo's face, relative to its mean; the albedo is taken as even."""
+    layer = detail.head
+    normals = vertex_normals(layer.vertices, layer.faces)
+    face = (template.part == SKIN) & (layer.attributes[:, WEIGHT] > 0.75) & (template.scalp < 0.1)
+    if face.sum() < 200:
+        return np.eye(1, 9, dtype=np.float32)[0]
+    bright = layer.attributes[face][:, COLOUR].mean(1)
+    basis = sh_basis(normals[face]).astype(np.float64)
+    weight = np.ones(len(basis))
+    ridge = np.diag([0, 1, 1, 1, 4, 4, 4, 4, 4]) * 2e-3 * len(basis)
+    light = np.zeros(9)
+    for _ in range(4):  # beards, lips and brows are outliers of an even albedo
+        weighted = basis * weight[:, None]
+        light = np.linalg.solve(weighted.T @ basis + ridge, weighted.T @ bright)
+        error = np.abs(bright - basis @ light)
+        weight = 1 / (1 + (error / (1.5 * np.median(error) + 1e-6)) ** 2)
+    return (light / max(light[0], 1e-3)).astype(np.float32)
+
+
+def relit(light: NDArray, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V, 1) factor by which shading changes when normals turn from ``before`` to ``after``."""
+    was, now = sh_basis(before) @ light, sh_basis(after) @ light
+    return np.clip(np.maximum(now, 0.15) / np.maximum(was, 0.15), 0.72, 1.3)[:, None].astype(np.float32)
+
+
+def load_ageing(path: Path, template: HeadTemplate) -> NDArray[np.float32]:
+    """(V, 3) ratio of old to young skin at the template's vertices, from an atlas picture (128 means 1).
+
+    Where the picture is not there, all ones: age then changes form alone.
+    """
+    ones = np.ones((len(template.part), 3), np.float32)
+    if not path.is_file():
+        return ones
+    picture = cv2.imread(str(path))
+    if picture is None:
+        return ones
+    ratio = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.float32) / 128
+    height, width = ratio.shape[:2]
+    uv = np.empty((len(template.part), 2), np.float32)
+    uv[template.faces.ravel()] = template.uv[template.faces_uv.ravel()]
+    x = np.clip(uv[:, 0] * width, 0, width - 1).astype(int)
+    y = np.clip((1 - uv[:, 1]) * height, 0, height - 1).astype(int)
+    return np.where((template.part == SKIN)[:, None], ratio[y, x], 1).astype(np.float32)
+
+
+def colour_factors(
+    template: HeadTemplate, detail: PhotoDetail, ageing: NDArray[np.float32], moves: Mapping[str, float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(V, 3) factors on the head's colours and (3,) on the hair's, for skin_tone, age and hair_lightness."""
+    tone, age, lightness = (float(moves.get(name, 0.0)) for name in ("skin_tone", "age", "hair_lightness"))
+    skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
+    hairy = smoothstep(template.scalp, 0.3, 0.8)
+    bare = (skin * (1 - hairy))[:, None]
+    head = np.ones((len(skin), 3), np.float32)
+    target = DARKER_SKIN if tone > 0 else LIGHTER_SKIN
+    head *= np.exp(bare * abs(tone) * np.log(target))
+    if age:
+        strength = 1.25 * age if age > 0 else 0.5 * age
+        head *= np.exp(bare * strength * np.log(np.clip(ageing, 0.3, 2.0)))
+    hair = np.ones(3, np.float32)
+    own = np.maximum(detail.hair_colour, 0.03)
+    if lightness:
+        goal = LIGHT_HAIR if lightness > 0 else DARK_HAIR
+        hair *= np.clip(goal / own, 0.2, 4.5) ** (0.9 * abs(lightness))
+    if age > 0:
+        hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 3.5) ** (0.55 * age)
+    head *= np.exp(hairy[:, None] * skin[:, None] * np.log(hair))
+    return head.astype(np.float32), hair.astype(np.float32)

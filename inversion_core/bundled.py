@@ -1,0 +1,250 @@
+"""The bundled model: fitting, fusing and editing heads of the deformable template."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from inversion_core.appearance import colour_factors, estimate_light, load_ageing, relit
+from inversion_core.camera import Camera
+from inversion_core.edit import Inversion
+from inversion_core.errors import ProjectUnreadable
+from inversion_core.generators.head import Head
+from inversion_core.generators.template import SKIN, HeadTemplate, load_template, vertex_normals
+from inversion_core.image import to_float
+from inversion_core.latent import Latent
+from inversion_core.mesh import Mesh
+from inversion_core.metrics import face_mask, iou, psnr, ssim
+from inversion_core.model import ModelCard
+from inversion_core.optimise.landmark_fit import HeadFit, fit_landmarks, seated_teeth, snapped
+from inversion_core.portrait import Portrait
+from inversion_core.refine.canonical import Layer, PhotoDetail, fuse, sampled, smoothstep, with_vertices
+from inversion_core.refine.hair import build_hair, flat_ears, hidden_ears
+from inversion_core.refine.matte import decontaminated
+from inversion_core.refine.outline import inflate_shell
+from inversion_core.render import render
+from inversion_core.rendering import Rendering
+from inversion_core.segmentation import hair_mask
+from inversion_core.task import Progress, Task
+
+CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
+"""Units that work against each other: a closing lid gives up being wide open."""
+STRONGEST_UNIT = 1.3
+
+
+@dataclass(frozen=True)
+class BundledHead(Head):
+    """A head that knows the model it came from, and so how to be drawn and sculpted."""
+
+    model: BundledModel
+    moves: Mapping[str, float]
+    inversion: Inversion
+
+    def view(self, camera: Camera, size: int, samples: int = 1) -> Rendering:
+        return render(self, camera, size, samples)
+
+    def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
+        from inversion_core.geometry.isosurface import sculpt_volume
+        from inversion_core.geometry.template_mesh import sculpt_template
+
+        if resolution is not None:
+            return (yield from sculpt_volume(self, resolution))
+        morphs = {}
+        for slider in self.model.card.sliders:
+            if slider.group == "expression":
+                moves = {**self.moves, slider.name: slider.maximum}
+                morphs[slider.name] = self.model.edit(self.inversion, moves)
+        return (yield from sculpt_template(self, self.model.template, morphs=morphs))
+
+
+class BundledModel:
+    """The deformable head; weights are read once and never written."""
+
+    def __init__(self, card: ModelCard, folder: Path) -> None:
+        self.card = card
+        self.device = "cpu"
+        self.template: HeadTemplate = load_template(folder / "geometry.safetensors")
+        self._folder = folder
+
+    @cached_property
+    def ageing(self) -> NDArray[np.float32]:
+        return load_ageing(self._folder / "ageing.png", self.template)
+
+    # ---- once per photo -------------------------------------------------------------------------------------
+
+    def invert(self, portrait: Portrait) -> Task[Inversion]:
+        """Fit codes and camera, find hair and clothes, and fuse the photo's detail."""
+        started = time.perf_counter()
+        yield Progress(0, 6, "fitting the face")
+        template = self.template
+        fit = fit_landmarks(template, portrait.landmarks, portrait.camera)
+        corrective = snapped(template, fit, portrait.landmarks)
+        corrective += seated_teeth(template, fit.coarse + corrective)
+        coarse = fit.coarse + corrective
+        portrait = replace(portrait, camera=fit.camera)
+        yield Progress(1, 6, "finding the hair")
+        hair_share = hair_mask(portrait)
+        yield Progress(2, 6, "shaping the hair")
+        fine = template.fine(coarse)
+        covered = hidden_ears(template, fine, fit.camera, hair_share)
+        lying = flat_ears(template, fine, covered)
+        fine = fine + lying
+        landmarks = template.landmarks(coarse)
+        hair = build_hair(template, fine, landmarks, fit.camera, portrait.person, hair_share, covered)
+        in_photo = sampled(hair_share[..., None], fit.camera.project(hair.vertices)[:, :2])[:, 0]
+        shown = hair.faces[(in_photo[hair.faces] > 0.5).all(1)]
+        skin_faces = template.faces[template.skin_faces]
+        shell = inflate_shell(
+            fine, skin_faces, (hair.vertices, shown), fit.camera, portrait.person, hair_share
+        )
+        yield Progress(3, 6, "cleaning the photo's edges")
+        photo = decontaminated(to_float(portrait.image), portrait.person)
+        yield Progress(4, 6, "fusing the photo")
+        masks = np.ascontiguousarray(np.stack([portrait.person, hair_share], 2), np.float32)
+        detail = fuse(
+            template, fine, hair, shell, fit.camera, photo, masks, portrait.landmarks, corrective, lying
+        )
+        detail = replace(detail, light=estimate_light(template, detail))
+        latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)
+        inversion = Inversion(portrait, latent, detail, {}, "landmarks", 0.0)
+        yield Progress(5, 6, "checking")
+        seconds = time.perf_counter() - started
+        yield Progress(6, 6, "done")
+        return replace(inversion, scores=self._scores(inversion, fit), seconds=seconds)
+
+    def _scores(self, inversion: Inversion, fit: HeadFit) -> dict[str, float]:
+        """How the front view compares with the photo, at 256 pixels."""
+        portrait = inversion.portrait
+        picture = self.edit(inversion, {}).view(portrait.camera, 256, 2)
+        photo = cv2.resize(to_float(portrait.image), (256, 256), interpolation=cv2.INTER_AREA)
+        person = cv2.resize(portrait.person, (256, 256), interpolation=cv2.INTER_AREA)
+        mask = face_mask(portrait.landmarks, 256)
+        front = picture.over()
+        return {
+            "psnr": psnr(front, photo, mask),
+            "ssim": ssim(front, photo, mask),
+            "iou": iou(picture.opacity, person),
+            "fit": fit.error,
+        }
+
+    # ---- once per slider move -------------------------------------------------------------------------------
+
+    def codes(self, latent: Latent, moves: Mapping[str, float]) -> tuple[NDArray, NDArray, NDArray]:
+        """Identity (K,), expression (E,) and shape (S,) codes with the moves' recipes added."""
+        template = self.template
+        modes = len(template.identity)
+        identity, expression = latent.ws[:modes], latent.ws[modes:].copy()
+        shape = np.zeros(len(template.shapes), np.float32)
+        for name, value in moves.items():
+            recipe = self.card.recipes.get(name, {})
+            for unit, weight in recipe.get("units", {}).items():
+                expression[template.units.index(unit)] += weight * value
+            for direction, weight in recipe.get("shapes", {}).items():
+                shape[template.shapes.index(direction)] += weight * value
+        expression = np.clip(expression, 0, STRONGEST_UNIT)
+        for closing, opening in CLOSING.items():
+            closed = min(float(expression[template.units.index(closing)]), 1.0)
+            expression[template.units.index(closing)] = closed
+            expression[template.units.index(opening)] *= 1 - closed
+        return identity, expression, shape
+
+    def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> BundledHead:
+        """The head with the moves applied; some 15 ms."""
+        template, detail = self.template, inversion.detail
+        identity, expression, shape = self.codes(inversion.latent, moves)
+        coarse = template.coarse(identity, expression, shape) + detail.corrective
+        vertices = template.fine(coarse) + detail.lying
+        moved = vertices - detail.head.vertices
+        head = with_vertices(detail.head, vertices)
+        normals = vertex_normals(vertices, template.faces)
+        light, hair = colour_factors(template, detail, self.ageing, moves)
+        furthest = float(np.abs(moved[template.part == SKIN]).max())
+        if furthest > 1e-5:
+            light = light * relit(detail.light, self._normals(detail), normals)
+
+        def following(layer: Layer, anchors: NDArray, weights: NDArray) -> Layer:
+            if not len(layer.vertices) or furthest <= 1e-5:
+                return layer
+            return with_vertices(layer, layer.vertices + (moved[anchors] * weights[..., None]).sum(1))
+
+        return BundledHead(
+            detail=detail,
+            head=head,
+            hair=following(detail.hair, detail.hair_anchors, detail.hair_weights),
+            shell=following(detail.shell, detail.shell_anchors, detail.shell_weights),
+            normals=normals,
+            light=light,
+            hair_light=np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy(),
+            shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),
+            likeness=float(1 - smoothstep(np.float32(furthest), 0.004, 0.02)),
+            coarse=coarse,
+            model=self,
+            moves=dict(moves),
+            inversion=inversion,
+        )
+
+    def _normals(self, detail: PhotoDetail) -> NDArray[np.float32]:
+        return vertex_normals(detail.head.vertices, detail.head.faces)
+
+    # ---- in and out of projects -----------------------------------------------------------------------------
+
+    def pack(self, inversion: Inversion) -> dict[str, NDArray[np.generic]]:
+        """Everything but the portrait as named arrays, pictures and weights in half precision."""
+        arrays: dict[str, NDArray[np.generic]] = {"latent": inversion.latent.ws}
+        detail = inversion.detail
+        for name in _DETAIL_ARRAYS:
+            arrays[name] = np.asarray(getattr(detail, name))
+        for name in _LAYERS:
+            layer = getattr(detail, name)
+            arrays |= {f"{name}.vertices": layer.vertices, f"{name}.faces": layer.faces}
+            arrays[f"{name}.attributes"] = layer.attributes
+        for name in _HALF:
+            arrays[name] = arrays[name].astype(np.float16)
+        arrays["camera"] = detail.camera.label()
+        arrays["scores"] = np.array(list(inversion.scores.values()), np.float32)
+        return arrays
+
+    def unpack(self, portrait: Portrait, arrays: Mapping[str, NDArray[np.generic]]) -> Inversion:
+        """The inversion of :meth:`pack`.
+
+        Raises:
+            ProjectUnreadable: arrays are missing or have shapes that this model does not know.
+        """
+        try:
+            layers = {
+                name: Layer(
+                    arrays[f"{name}.vertices"], arrays[f"{name}.faces"], arrays[f"{name}.attributes"].astype(np.float32)
+                )
+                for name in _LAYERS
+            }
+            plain = {name: np.ascontiguousarray(arrays[name], _kind(name)) for name in _DETAIL_ARRAYS}
+            camera = Camera.from_label(arrays["camera"])
+            latent = Latent(np.asarray(arrays["latent"], np.float32), "blocks", self.card.name)
+            scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
+        except (KeyError, ValueError) as error:
+            raise ProjectUnreadable(
+                f"The project does not fit the model {self.card.title!r}: {error}.", "Open its photo again instead."
+            ) from error
+        if layers["head"].vertices.shape != (len(self.template.part), 3):
+            raise ProjectUnreadable(
+                "The project was made with another version of the bundled model.", "Open its photo again instead."
+            )
+        detail = PhotoDetail(camera=camera, **layers, **plain)
+        return Inversion(replace(portrait, camera=camera), latent, detail, scores, "project", 0.0)
+
+
+_LAYERS = ("head", "hair", "shell")
+_DETAIL_ARRAYS = tuple(f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera"))
+_HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
+_SCORES = ("psnr", "ssim", "iou", "fit")
+
+
+def _kind(name: str) -> type[np.generic]:
+    return np.int32 if name.endswith("anchors") else np.float32
