@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
-from inversion_core.refine.canonical import COLOUR, WEIGHT, PhotoDetail, smoothstep
+from inversion_core.refine.canonical import COLOUR, SEEN_STRAIGHT, UV, WEIGHT, PhotoDetail, sampled, smoothstep
 
-DARKER_SKIN = np.array([0.50, 0.42, 0.38], np.float32)
-LIGHTER_SKIN = np.array([1.22, 1.27, 1.30], np.float32)
+DARKER_SKIN = np.array([0.64, 0.55, 0.50], np.float32)
+LIGHTER_SKIN = np.array([1.13, 1.17, 1.20], np.float32)
 """Factors on sRGB skin at skin_tone +1 and -1."""
 LIGHT_HAIR = np.array([0.86, 0.74, 0.55], np.float32)
 DARK_HAIR = np.array([0.07, 0.055, 0.05], np.float32)
@@ -74,17 +74,29 @@ def load_ageing(path: Path, template: HeadTemplate) -> NDArray[np.float32]:
     return np.where((template.part == SKIN)[:, None], ratio[y, x], 1).astype(np.float32)
 
 
+def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
+    """(V,) how much of a vertex's colour is hair: by the photo's mask where it shows, by where hair grows elsewhere."""
+    uv = detail.head.attributes[:, UV]
+    inside = ((uv > 0) & (uv < 1)).all(1)
+    shown = sampled(np.ascontiguousarray(detail.masks[..., 1:]), uv)[:, 0]
+    seen = detail.head.attributes[:, SEEN_STRAIGHT] * inside
+    grown = smoothstep(template.scalp, 0.3, 0.8)
+    return (smoothstep(shown, 0.45, 0.95) * seen + grown * (1 - seen)).astype(np.float32)
+
+
 def colour_factors(
     template: HeadTemplate, detail: PhotoDetail, ageing: NDArray[np.float32], moves: Mapping[str, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(V, 3) factors on the head's colours and (3,) on the hair's, for skin_tone, age and hair_lightness."""
     tone, age, lightness = (float(moves.get(name, 0.0)) for name in ("skin_tone", "age", "hair_lightness"))
     skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
-    hairy = smoothstep(template.scalp, 0.3, 0.8)
+    hairy = hair_share(template, detail)
     bare = (skin * (1 - hairy))[:, None]
     head = np.ones((len(skin), 3), np.float32)
     target = DARKER_SKIN if tone > 0 else LIGHTER_SKIN
-    head *= np.exp(bare * abs(tone) * np.log(target))
+    # What is light already has less room: a full step would burn it out.
+    room = 1.0 if tone > 0 else float(np.clip((0.97 - detail.skin_colour.mean()) / 0.25, 0.15, 1))
+    head *= np.exp(bare * abs(tone) * room * np.log(target))
     if age:
         strength = 1.25 * age if age > 0 else 0.5 * age
         head *= np.exp(bare * strength * np.log(np.clip(ageing, 0.3, 2.0)))
@@ -92,8 +104,8 @@ def colour_factors(
     own = np.maximum(detail.hair_colour, 0.03)
     if lightness:
         goal = LIGHT_HAIR if lightness > 0 else DARK_HAIR
-        hair *= np.clip(goal / own, 0.2, 4.5) ** (0.9 * abs(lightness))
+        hair *= np.clip(goal / own, 0.25, 3.2) ** (0.85 * abs(lightness))
     if age > 0:
-        hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 3.5) ** (0.55 * age)
+        hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 2.6) ** (0.5 * age)
     head *= np.exp(hairy[:, None] * skin[:, None] * np.log(hair))
     return head.astype(np.float32), hair.astype(np.float32)

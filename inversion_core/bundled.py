@@ -180,6 +180,7 @@ class BundledModel:
             hair=following(detail.hair, detail.hair_anchors, detail.hair_weights),
             shell=following(detail.shell, detail.shell_anchors, detail.shell_weights),
             normals=normals,
+            behind=template.behind,
             light=light,
             hair_light=np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy(),
             shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),

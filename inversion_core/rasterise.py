@@ -83,13 +83,22 @@ def _rasterise(points, faces, face, weights, depth, bands):
                         weights[y, x, 1] = w2 * ic * z
 
 
-def rasterise(vertices: NDArray[np.float32], faces: NDArray[np.int32], camera: Camera, size: int) -> Fragments:
+def rasterise(
+    vertices: NDArray[np.float32],
+    faces: NDArray[np.int32],
+    camera: Camera,
+    size: int,
+    behind: NDArray[np.float32] | None = None,
+) -> Fragments:
     """The nearest surface in each pixel of a (size, size) picture.
 
     Args:
         vertices: (V, 3) world units; faces: (F, 3); both sides of a face are drawn.
+        behind: (V,) world units by which vertices count as farther away than they are.
     """
     points = camera.project(vertices)
+    if behind is not None:
+        points[:, 2] += behind
     points[:, :2] *= size
     return rasterise_screen(points, faces, size, size)
 

@@ -38,6 +38,14 @@ def _shade(face, weights, faces, values, light, photo, other, masks, channel, st
             w = v[2] + (v[14] - v[2]) * straight
             w = min(max(w, 0.0), 1.0)
             m = min(max(v[5], 0.0), 1.0)
+            opacity = v[12]
+            if channel >= 0:
+                seen = v[13] + (1 - v[13]) * straight
+                opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
+            opacity = min(max(opacity, 0.0), 1.0)
+            out[y, x, 3] = opacity
+            # A fringe is half skin: recolouring hair must not burn a rim into the forehead.
+            own = opacity * opacity if channel >= 0 else 1.0
             for n in range(3):
                 rest = v[9 + n]
                 if m > 0.003:
@@ -45,12 +53,7 @@ def _shade(face, weights, faces, values, light, photo, other, masks, channel, st
                 if w > 0.003:
                     rest += w * (_texel(photo, v[0], v[1], n) - rest)
                 lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
-                out[y, x, n] = min(max(rest * lit, 0.0), 1.0)
-            opacity = v[12]
-            if channel >= 0:
-                seen = v[13] + (1 - v[13]) * straight
-                opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
-            out[y, x, 3] = min(max(opacity, 0.0), 1.0)
+                out[y, x, n] = min(max(rest * (1 + (lit - 1) * own), 0.0), 1.0)
 
 
 def shade(

@@ -17,7 +17,7 @@ class Head:
     Attributes:
         detail: the photo's contribution, shared by all edits of an inversion.
         head, hair, shell: layers moved to this edit's pose.
-        normals: (V, 3) of the head layer.
+        normals: (V, 3) of the head layer; behind: (V,) as in :class:`HeadTemplate`.
         light, hair_light, shell_light: (V, 3) factors on the layers' colours.
         likeness: 1 while the face has the photo's form, falling as edits move it away; near the photo's view
             it says how far grazing pixels may be trusted.
@@ -29,6 +29,7 @@ class Head:
     hair: Layer
     shell: Layer
     normals: NDArray[np.float32]
+    behind: NDArray[np.float32]
     light: NDArray[np.float32]
     hair_light: NDArray[np.float32]
     shell_light: NDArray[np.float32]

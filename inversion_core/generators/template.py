@@ -112,6 +112,13 @@ class HeadTemplate:
         result[matrix.col] = self.part[matrix.row]
         return result
 
+    @cached_property
+    def behind(self) -> NDArray[np.float32]:
+        """(V,) how much farther away than it is each vertex is drawn: wide mouths must not push teeth, tongue or
+        the mouth's lining through lips and cheeks."""
+        inner = (self.part == TEETH) | (self.part == TONGUE) | (self.interior > 0.75)
+        return np.where(inner, 0.016, 0).astype(np.float32)
+
     @property
     def skin_faces(self) -> NDArray[np.bool_]:
         """(F,) whether a face belongs to the skin."""

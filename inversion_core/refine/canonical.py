@@ -104,14 +104,16 @@ def sampled(image: NDArray[np.float32], uv: NDArray[np.float32]) -> NDArray[np.f
     return out.reshape(-1, image.shape[2] if image.ndim == 3 else 1)[: len(uv)]
 
 
-def _seen(camera: Camera, vertices, normals, faces, others) -> tuple[NDArray, NDArray, NDArray]:
+def _seen(camera: Camera, vertices, normals, faces, others, behind=None) -> tuple[NDArray, NDArray, NDArray]:
     """uv (N, 2), facing cosine (N,) and visibility (N,) of a layer's vertices; ``others`` hide it as well."""
     points = camera.project(vertices)
     uv = points[:, :2]
     towards = camera.position - vertices
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
     cosine = (normals * towards).sum(1)
-    depth = rasterise(vertices, faces, camera, DEPTH_SIZE).depth
+    depth = rasterise(vertices, faces, camera, DEPTH_SIZE, behind).depth
+    if behind is not None:
+        points[:, 2] += behind
     for other_vertices, other_faces in others:
         if len(other_faces):
             depth = np.minimum(depth, rasterise(other_vertices, other_faces, camera, DEPTH_SIZE).depth)
@@ -222,7 +224,7 @@ def fuse(
 
 def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     normals = vertex_normals(fine, template.faces)
-    uv, cosine, visible = _seen(camera, fine, normals, template.faces, [])
+    uv, cosine, visible = _seen(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
     adjacency = template.adjacency
     skin = template.part == SKIN
