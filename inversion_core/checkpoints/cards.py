@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from inversion_core.edit import Slider
 from inversion_core.errors import CheckpointRefused, OutputUnwritable
 from inversion_core.image import write_atomic
 
@@ -21,29 +22,29 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class ModelCard:
-    """What is known of a model besides its weights.
+class CheckpointCard:
+    """``card.json`` of a converted model: what every model's card says, and how to rebuild the networks.
 
     Attributes:
-        name: what people call it, unique among installed models.
-        kind: "eg3d", "goae", … : which code builds it.
-        architecture: the numbers that code needs.
-        files: name of each tensor file -> SHA-256 of its content.
-        source: SHA-256 of each official file it was converted from, by file name.
+        name: folder-safe identifier, unique among installed models.
+        title: what people read.
+        kind: "eg3d" or "goae": which code builds it.
         licence: what its maker allows, in a sentence.
-        sliders: name -> direction file or description; whatever the kind defines.
-        metrics: name -> value.
+        sliders: one for each direction that came with it.
+        architecture: the numbers that the networks are built from, by part.
+        files: name of each tensor file -> SHA-256 of its content.
+        source: name of each official file it was converted from -> SHA-256.
         version: of this layout.
     """
 
     name: str
     kind: str
+    title: str = ""
+    licence: str = ""
+    sliders: tuple[Slider, ...] = ()
     architecture: dict = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     source: dict[str, str] = field(default_factory=dict)
-    licence: str = ""
-    sliders: dict = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
     version: int = VERSION
 
 
@@ -63,7 +64,7 @@ def file_digest(path: Path) -> str:
         raise CheckpointRefused(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
 
 
-def save_model(folder: Path, card: ModelCard, tensors: dict[str, dict[str, Tensor]]) -> ModelCard:
+def save_model(folder: Path, card: CheckpointCard, tensors: dict[str, dict[str, Tensor]]) -> CheckpointCard:
     """The card with its digests, after writing it and the tensor files (name -> tensors) into the folder.
 
     The card comes last, so that a folder with a card is complete.
@@ -83,12 +84,12 @@ def save_model(folder: Path, card: ModelCard, tensors: dict[str, dict[str, Tenso
         packed = save({key: value.contiguous() for key, value in content.items()})
         write_atomic(folder / name, packed)
         files[name] = hashlib.sha256(packed).hexdigest()
-    card = ModelCard(**{**asdict(card), "files": files})
+    card = replace(card, files=files)
     write_atomic(folder / CARD, (json.dumps(asdict(card), indent=1) + "\n").encode())
     return card
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path) -> CheckpointCard:
     """The folder's card.
 
     Raises:
@@ -96,7 +97,7 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = Path(folder) / CARD
     try:
-        card = msgspec.json.decode(path.read_bytes(), type=ModelCard)
+        card = msgspec.json.decode(path.read_bytes(), type=CheckpointCard)
     except OSError as error:
         raise CheckpointRefused(
             f"{folder} holds no model card.", "Give a folder with a card.json."
@@ -110,7 +111,7 @@ def read_card(folder: Path) -> ModelCard:
     return card
 
 
-def read_tensors(folder: Path, card: ModelCard, name: str) -> dict[str, Tensor]:
+def read_tensors(folder: Path, card: CheckpointCard, name: str) -> dict[str, Tensor]:
     """The tensors of one of the model's files, after checking its hash.
 
     Raises:

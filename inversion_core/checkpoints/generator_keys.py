@@ -128,6 +128,8 @@ def settings_from_numbers(values: Mapping) -> EG3DSettings:
         raise CheckpointRefused("The network's samples along a ray are out of range.", _ADVICE)
     if volume.box_warp <= 0 or (volume.ray_start is None) != (volume.ray_end is None):
         raise CheckpointRefused("The network's box or ray limits make no sense.", _ADVICE)
+    if settings.channel_base < settings.plane_resolution:
+        raise CheckpointRefused("The network's last planes would have no channels.", _ADVICE)
     if settings.plane_resolution & (settings.plane_resolution - 1) or settings.superresolution not in SHAPES:
         raise CheckpointRefused("The network's planes or super-resolution are of an unknown size.", _ADVICE)
     return settings

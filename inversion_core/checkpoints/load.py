@@ -13,7 +13,14 @@ from pathlib import Path
 import platformdirs
 import torch
 
-from inversion_core.checkpoints.cards import CARD, ModelCard, file_digest, read_card, read_tensors, save_model
+from inversion_core.checkpoints.cards import (
+    CARD,
+    CheckpointCard,
+    file_digest,
+    read_card,
+    read_tensors,
+    save_model,
+)
 from inversion_core.checkpoints.encoder_keys import afa_with, encoder_with, settings_from_card
 from inversion_core.checkpoints.generator_keys import (
     generator_with,
@@ -82,14 +89,15 @@ def load_goae(
 
 def save_generator(
     generator: TriPlaneGenerator, folder: Path, name: str, source: dict[str, str] | None = None
-) -> ModelCard:
+) -> CheckpointCard:
     """The card of the generator, written as a folder of safetensors and ``card.json``.
 
     Raises:
         OutputUnwritable: the folder cannot be made or written.
     """
-    card = ModelCard(
+    card = CheckpointCard(
         name=name,
+        title=f"{name} (EG3D)",
         kind="eg3d",
         architecture={"generator": settings_as_numbers(generator.settings)},
         source=source or {},
@@ -98,14 +106,15 @@ def save_generator(
     return save_model(folder, card, {GENERATOR_FILE: generator.state_dict()})
 
 
-def save_goae(goae: GOAE, folder: Path, name: str, source: dict[str, str] | None = None) -> ModelCard:
+def save_goae(goae: GOAE, folder: Path, name: str, source: dict[str, str] | None = None) -> CheckpointCard:
     """The card of all three networks, written as one folder of safetensors and ``card.json``.
 
     Raises:
         OutputUnwritable: the folder cannot be made or written.
     """
-    card = ModelCard(
+    card = CheckpointCard(
         name=name,
+        title=f"{name} (GOAE)",
         kind="goae",
         architecture={
             "generator": settings_as_numbers(goae.generator.settings),
@@ -123,7 +132,7 @@ def save_goae(goae: GOAE, folder: Path, name: str, source: dict[str, str] | None
     return save_model(folder, card, files)
 
 
-def convert_generator(path: Path, folder: Path, name: str | None = None) -> ModelCard:
+def convert_generator(path: Path, folder: Path, name: str | None = None) -> CheckpointCard:
     """The card of an official generator pickle, converted into the folder.
 
     Raises:
@@ -137,7 +146,7 @@ def convert_generator(path: Path, folder: Path, name: str | None = None) -> Mode
 
 def convert_goae(
     generator_path: Path, encoder_path: Path, afa_path: Path, folder: Path, name: str = "goae"
-) -> ModelCard:
+) -> CheckpointCard:
     """The card of GOAE with its generator, converted from the official files into one folder.
 
     Raises:
@@ -171,7 +180,7 @@ def _goae_from_folder(folder: Path, generator: TriPlaneGenerator | None) -> GOAE
     return _joined(encoder.to(device), afa.to(device), generator)
 
 
-def _card(folder: Path, kinds: tuple[str, ...]) -> ModelCard:
+def _card(folder: Path, kinds: tuple[str, ...]) -> CheckpointCard:
     card = read_card(folder)
     if card.kind not in kinds:
         raise CheckpointRefused(
@@ -180,7 +189,7 @@ def _card(folder: Path, kinds: tuple[str, ...]) -> ModelCard:
     return card
 
 
-def _part(card: ModelCard, name: str) -> dict:
+def _part(card: CheckpointCard, name: str) -> dict:
     value = card.architecture.get(name)
     if not isinstance(value, dict):
         raise CheckpointRefused(

@@ -199,7 +199,7 @@ class TriPlaneGenerator(nn.Module):
         neural_rendering_resolution: int = 128,
     ) -> dict[str, Tensor]:
         """The same as :meth:`synthesis` from given planes: the backbone does not run."""
-        features, depth = self.render_features(planes, c, sampling, neural_rendering_resolution)
+        features, depth, _ = self.render_features(planes, c, sampling, neural_rendering_resolution)
         # A view on purpose: see Superresolution.forward.
         raw = features[:, :3]
         image = self.superresolution(raw, features, ws, self.settings.superresolution_noise_mode)
@@ -211,15 +211,13 @@ class TriPlaneGenerator(nn.Module):
         c: Tensor,
         sampling: Sampling = "midpoint",
         neural_rendering_resolution: int = 128,
-    ) -> tuple[Tensor, Tensor]:
-        """Feature picture (N, C, r, r), its first three channels RGB in [-1, 1], and depth (N, 1, r, r)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Feature picture (N, C, r, r), depth and opacity (N, 1, r, r); the first three features are RGB."""
         side = neural_rendering_resolution
         origins, directions = camera_rays(c[:, :16].reshape(-1, 4, 4), c[:, 16:25].reshape(-1, 3, 3), side)
         n, rays, _ = origins.shape
         volume = self.settings.volume
         drawn = draws(sampling, n, rays, volume, origins.device)
-        colours, depth, _ = render_rays(planes, self.decoder, origins, directions, volume, drawn)
-        return (
-            colours.transpose(1, 2).reshape(n, -1, side, side),
-            depth.transpose(1, 2).reshape(n, 1, side, side),
-        )
+        rendered = render_rays(planes, self.decoder, origins, directions, volume, drawn)
+        colours, depth, opacity = (x.transpose(1, 2).reshape(n, -1, side, side) for x in rendered)
+        return colours, depth, opacity

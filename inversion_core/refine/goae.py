@@ -109,7 +109,7 @@ class GOAE:
     def edit(
         self,
         inversion: GOAEInversion,
-        direction: Tensor,
+        direction: Tensor | np.ndarray,
         sampling: Sampling = "midpoint",
         blur_sigma: float | None = 1.5,
     ) -> GOAEEdit:
@@ -117,8 +117,20 @@ class GOAE:
 
         The blocks after the split keep the unedited codes; features and the last picture follow the edit.
         """
+        ws, planes, mask = self.edited_planes(inversion, direction, sampling, blur_sigma)
+        return GOAEEdit(ws, planes, self.generator.render(planes, ws, inversion.c, sampling, RAYS), mask)
+
+    @torch.no_grad()
+    def edited_planes(
+        self,
+        inversion: GOAEInversion,
+        direction: Tensor | np.ndarray,
+        sampling: Sampling = "midpoint",
+        blur_sigma: float | None = 1.5,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes, fused planes and mask of :meth:`edit`, without its picture."""
         generator, c = self.generator, inversion.c
-        ws = inversion.ws + direction
+        ws = inversion.ws + torch.as_tensor(direction).to(inversion.ws)
         moved, img = generator.backbone_features(ws, SPLIT)
         planes_w = generator.planes_from_features(moved, img, ws)
         refined = inversion.refined + (moved - inversion.features)
@@ -128,8 +140,7 @@ class GOAE:
             draws(sampling, len(ws), RAYS**2, generator.settings.volume, ws.device)
         depth = generator.render_features(planes_f, c, sampling, RAYS)[1]
         mask = self._mask(depth, c, planes_f, blur_sigma)
-        planes = fused_planes(planes_f, planes_w, mask)
-        return GOAEEdit(ws, planes, generator.render(planes, ws, c, sampling, RAYS), mask)
+        return ws, fused_planes(planes_f, planes_w, mask), mask
 
     def _mask(self, depth: Tensor, c: Tensor, planes: Tensor, blur_sigma: float | None) -> Tensor:
         return seen_mask(depth, c, planes.shape[-1], blur_sigma, self.generator.settings.volume.box_warp)

@@ -155,7 +155,7 @@ def test_default_resolution_is_128_rays(generator, ws):
 def test_random_sampling_draws_jitter_then_importance(generator, ws):
     planes = generator.backbone_planes(ws)
     torch.manual_seed(7)
-    features, depth = generator.render_features(planes, labels(), "random", 5)
+    features, depth, _ = generator.render_features(planes, labels(), "random", 5)
     torch.manual_seed(7)
     jitter = torch.rand_like(torch.empty(2, 25, 12, 1))
     u = torch.rand(50, 12)

@@ -351,6 +351,7 @@ def test_a_network_inside_itself_is_refused(tmp_path):
         {"z_dim": "512"},
         {"w_dim": 10**9},
         {"channel_base": -5},
+        {"channel_base": 128},
         {"channel_max": 10**12},
         {"channel_max": 24},
         {"mapping_kwargs": {"num_layers": 10**9}},
