@@ -164,7 +164,7 @@ def evaluate_photo(inversion: Inversion, model, name: str = "") -> Task[PhotoRep
     """
     portrait = inversion.portrait
     name = name or portrait.name
-    total = 1 + len(YAWS) + sum(len(strengths) for _, strengths in _runs(model))
+    total = 2 + len(YAWS) + sum(len(strengths) - (0.0 in strengths) for _, strengths in _runs(model))
     yield Progress(0, total, f"{name}: front")
     head = pipeline.edit(inversion, {}, model)
     front = pipeline.view(head, portrait.camera, CROP_SIZE)
@@ -183,13 +183,21 @@ def evaluate_photo(inversion: Inversion, model, name: str = "") -> Task[PhotoRep
         done += 1
     measured: dict[tuple[str, float], FaceMeasures] = {}
     camera = pipeline.turntable_camera(inversion, 0.0, 0.0)
+    yield Progress(done, total, f"{name}: at rest")
+    rest = metrics.redetected_landmarks(pipeline.view(head, camera, CROP_SIZE))
+    done += 1
+    unit = metrics.eye_distance(rest) if rest is not None else None
     for slider, strengths in _runs(model):
         for strength in strengths:
+            if strength == 0.0:
+                if rest is not None:
+                    measured[slider, strength] = metrics.measure_face(rest)
+                continue
             yield Progress(done, total, f"{name}: {slider} {strength:+.2f}")
             moved = pipeline.edit(inversion, {slider: strength}, model)
             points = metrics.redetected_landmarks(pipeline.view(moved, camera, CROP_SIZE))
             if points is not None:
-                measured[slider, strength] = metrics.measure_face(points)
+                measured[slider, strength] = metrics.measure_face(points, unit)
             done += 1
     return PhotoReport(
         name,

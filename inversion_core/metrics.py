@@ -125,12 +125,17 @@ class FaceMeasures:
         }
 
 
-def measure_face(landmarks: NDArray) -> FaceMeasures:
-    """What the face of (478, 2+) points measures; meant for views from the front."""
+def measure_face(landmarks: NDArray, unit: float | None = None) -> FaceMeasures:
+    """What the face of (478, 2+) points measures; meant for views from the front.
+
+    Args:
+        unit: the length to measure in; the face's own eye distance when left out. For one head before and
+            after an edit give both the same, since MediaPipe moves the eyes' corners when lids close.
+    """
     points = np.asarray(landmarks, np.float64)[:, :2]
-    unit = eye_distance(points)
+    unit = eye_distance(points) if unit is None else unit
     right, left = points[[33, 133]].mean(0), points[[263, 362]].mean(0)
-    across = (left - right) / unit
+    across = (left - right) / np.linalg.norm(left - right)
     down = np.array([-across[1], across[0]])
     place = (points - (left + right) / 2) @ np.stack([across, down], 1) / unit
     x, y = place.T

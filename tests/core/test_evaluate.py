@@ -95,7 +95,7 @@ def test_a_perfect_front_scores_perfectly_and_lost_faces_are_listed(engine, port
     # Opacity is one everywhere here, so the overlap is the person's share of the crop.
     assert report.iou == pytest.approx((portrait.person > 0.5).mean(), abs=1e-6)
     assert notes[-1].done < notes[-1].total
-    assert len(notes) == 1 + 7 + 5
+    assert len(notes) == 1 + 7 + 1 + 4
 
 
 def test_a_smile_that_lifts_the_corners_is_seen(engine, portrait):

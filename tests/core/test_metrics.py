@@ -99,6 +99,16 @@ def test_measures_follow_what_they_name(measure, points, shift, expected):
     assert max(abs(change) for name, change in others.items() if name not in ("lip_height",)) < 0.02
 
 
+def test_a_common_unit_keeps_the_other_measures_when_the_eyes_move():
+    face = _average_face()[:, :2].astype(float)
+    unit = metrics.eye_distance(face)
+    moved = face.copy()
+    moved[[33, 133]] += (0.05 * unit, 0)
+    before, after = metrics.measure_face(face, unit), metrics.measure_face(moved, unit)
+    assert after.nose_width == pytest.approx(before.nose_width)
+    assert after.jaw_width == pytest.approx(before.jaw_width)
+
+
 def test_landmark_error_of_a_shift():
     face = _average_face()
     unit = metrics.eye_distance(face)
