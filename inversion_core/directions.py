@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from scipy.optimize import minimize
 from torch import Tensor
 
+from inversion_core.checkpoints.cards import read_card, write_card
 from inversion_core.checkpoints.reader import load_tensors
 from inversion_core.edit import Slider
 from inversion_core.errors import BadInput, CheckpointRefused, UsageError
@@ -25,6 +26,7 @@ from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.generators.stylegan2 import SynthesisLayer, ToRGBLayer
 from inversion_core.image import write_atomic
 
+DIRECTIONS_FILE = "directions.safetensors"
 GLASSES = ("glass", "glasses", "eyeglasses")
 GLASSES_SHARE = 0.8
 """How much of the glasses direction every other edit takes away. Source: GOAE, ``infer.py``."""
@@ -124,6 +126,38 @@ def read_directions(path: Path, num_ws: int = 14, w_dim: int = 512) -> list[Edit
         raise CheckpointRefused(
             f"{path} is damaged or holds no directions.", "Give a file that this program saved."
         ) from error
+
+
+def install_directions(folder: Path, directions: Iterable[EditDirection]) -> tuple[Slider, ...]:
+    """The sliders of a converted model after these directions were added to it; the same names are replaced.
+
+    Raises:
+        CheckpointRefused: the folder holds no converted model, or its directions are damaged.
+        OutputUnwritable: the folder cannot be written.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    directions = list(directions)
+    kept = []
+    if (folder / DIRECTIONS_FILE).exists() and directions:
+        num_ws, w_dim = directions[0].offsets.shape
+        new = {direction.name for direction in directions}
+        kept = [d for d in read_directions(folder / DIRECTIONS_FILE, num_ws, w_dim) if d.name not in new]
+    every = [*kept, *directions]
+    save_directions(folder / DIRECTIONS_FILE, every, card.name)
+    card = replace(card, sliders=sliders_of(every))
+    write_card(folder, card)
+    return card.sliders
+
+
+def installed_directions(folder: Path, num_ws: int, w_dim: int) -> list[EditDirection]:
+    """The directions of a converted model; none if it has none.
+
+    Raises:
+        CheckpointRefused: they are damaged or of another size.
+    """
+    path = Path(folder) / DIRECTIONS_FILE
+    return read_directions(path, num_ws, w_dim) if path.exists() else []
 
 
 def sliders_of(directions: Iterable[EditDirection]) -> tuple[Slider, ...]:

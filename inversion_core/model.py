@@ -110,4 +110,8 @@ def load_model(path: Path | None = None, device: str = "auto") -> FaceModel:
         from inversion_core.bundled import BundledModel
 
         return BundledModel(card, folder)
+    if card.kind in ("eg3d", "goae"):
+        from inversion_core.eg3d_model import EG3DModel
+
+        return EG3DModel(card, folder, pick_device(device))
     raise BadInput(f"{folder} holds a model of kind {card.kind!r}, which cannot be opened here.", "Update Facet.")

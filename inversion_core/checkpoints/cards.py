@@ -85,8 +85,17 @@ def save_model(folder: Path, card: CheckpointCard, tensors: dict[str, dict[str, 
         write_atomic(folder / name, packed)
         files[name] = hashlib.sha256(packed).hexdigest()
     card = replace(card, files=files)
-    write_atomic(folder / CARD, (json.dumps(asdict(card), indent=1) + "\n").encode())
+    write_card(folder, card)
     return card
+
+
+def write_card(folder: Path, card: CheckpointCard) -> None:
+    """Writes the folder's card in one step.
+
+    Raises:
+        OutputUnwritable: the folder cannot be written.
+    """
+    write_atomic(Path(folder) / CARD, (json.dumps(asdict(card), indent=1) + "\n").encode())
 
 
 def read_card(folder: Path) -> CheckpointCard:
