@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
-from inversion_core.refine.canonical import COLOUR, SEEN_STRAIGHT, UV, WEIGHT, PhotoDetail, sampled, smoothstep
+from inversion_core.refine.canonical import (
+    COLOUR,
+    SEEN_STRAIGHT,
+    UV,
+    WEIGHT,
+    PhotoDetail,
+    sampled,
+    smoothstep,
+)
 
 DARKER_SKIN = np.array([0.64, 0.55, 0.50], np.float32)
 LIGHTER_SKIN = np.array([1.13, 1.17, 1.20], np.float32)

@@ -221,7 +221,9 @@ class BundledModel:
         try:
             layers = {
                 name: Layer(
-                    arrays[f"{name}.vertices"], arrays[f"{name}.faces"], arrays[f"{name}.attributes"].astype(np.float32)
+                    arrays[f"{name}.vertices"],
+                    arrays[f"{name}.faces"],
+                    arrays[f"{name}.attributes"].astype(np.float32),
                 )
                 for name in _LAYERS
             }
@@ -231,11 +233,13 @@ class BundledModel:
             scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
         except (KeyError, ValueError) as error:
             raise ProjectUnreadable(
-                f"The project does not fit the model {self.card.title!r}: {error}.", "Open its photo again instead."
+                f"The project does not fit the model {self.card.title!r}: {error}.",
+                "Open its photo again instead.",
             ) from error
         if layers["head"].vertices.shape != (len(self.template.part), 3):
             raise ProjectUnreadable(
-                "The project was made with another version of the bundled model.", "Open its photo again instead."
+                "The project was made with another version of the bundled model.",
+                "Open its photo again instead.",
             )
         detail = PhotoDetail(camera=camera, **layers, **plain)
         return Inversion(replace(portrait, camera=camera), latent, detail, scores, "project", 0.0)

@@ -69,7 +69,9 @@ def checked_moves(moves: Mapping[str, float], sliders: tuple[Slider, ...]) -> di
     result = {}
     for name, value in moves.items():
         if name not in known:
-            raise UsageError(f"This model has no slider named {name!r}.", f"It has: {', '.join(sorted(known))}.")
+            raise UsageError(
+                f"This model has no slider named {name!r}.", f"It has: {', '.join(sorted(known))}."
+            )
         slider, value = known[name], float(value)
         if value != value or value in (float("inf"), float("-inf")):
             raise UsageError(f"The value of {name!r} is not a number.", "Give a finite number.")

@@ -86,7 +86,9 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / "card.json"
     if not path.is_file():
-        raise MissingResource(f"There is no model in {folder}.", "Install Facet again, or name another model folder.")
+        raise MissingResource(
+            f"There is no model in {folder}.", "Install Facet again, or name another model folder."
+        )
     try:
         content = path.read_bytes()
         card = msgspec.json.decode(content, type=ModelCard)
@@ -114,4 +116,6 @@ def load_model(path: Path | None = None, device: str = "auto") -> FaceModel:
         from inversion_core.eg3d_model import EG3DModel
 
         return EG3DModel(card, folder, pick_device(device))
-    raise BadInput(f"{folder} holds a model of kind {card.kind!r}, which cannot be opened here.", "Update Facet.")
+    raise BadInput(
+        f"{folder} holds a model of kind {card.kind!r}, which cannot be opened here.", "Update Facet."
+    )

@@ -103,7 +103,9 @@ def rasterise(
     return rasterise_screen(points, faces, size, size)
 
 
-def rasterise_screen(points: NDArray[np.float32], faces: NDArray[np.int32], height: int, width: int) -> Fragments:
+def rasterise_screen(
+    points: NDArray[np.float32], faces: NDArray[np.int32], height: int, width: int
+) -> Fragments:
     """As :func:`rasterise`, from (V, 3) pixel coordinates and depth; pixel centres lie at +0.5."""
     face = np.full((height, width), NOTHING, np.int32)
     weights = np.zeros((height, width, 2), np.float32)
@@ -130,7 +132,9 @@ def _interpolate(face, weights, faces, values, out):
                 out[y, x, n] = a * values[i, n] + b * values[j, n] + c * values[k, n]
 
 
-def interpolate(fragments: Fragments, faces: NDArray[np.int32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+def interpolate(
+    fragments: Fragments, faces: NDArray[np.int32], values: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(H, W, N) values of (V, N) vertices carried to the pixels; 0 where empty."""
     height, width = fragments.face.shape
     out = np.zeros((height, width, values.shape[1]), np.float32)

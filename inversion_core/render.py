@@ -35,7 +35,17 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     straight = closeness(head, camera) * head.likeness
     detail = head.detail
     fragments = rasterise(head.head.vertices, head.head.faces, camera, full, head.behind)
-    colour = shade(fragments, head.head.faces, head.head.attributes, head.light, detail.photo, detail.photo, detail.masks, OPAQUE, straight)
+    colour = shade(
+        fragments,
+        head.head.faces,
+        head.head.attributes,
+        head.light,
+        detail.photo,
+        detail.photo,
+        detail.masks,
+        OPAQUE,
+        straight,
+    )
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
@@ -46,7 +56,9 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
         if not len(layer.faces):
             continue
         above = rasterise(layer.vertices, layer.faces, camera, full)
-        shaded = shade(above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight)
+        shaded = shade(
+            above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight
+        )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
         _darken_inside(shaded, layer_normals, camera, full, inner)
         _over(buffers, above, shaded, layer_normals)
@@ -90,7 +102,9 @@ def _over(buffers: list, above: Fragments, shaded: NDArray, normals: NDArray) ->
     rest = np.where(behind, shaded[..., 3] * (1 - opacity), 0)
     whole = total + rest
     colour = np.where(
-        behind[..., None], (colour * total[..., None] + shaded[..., :3] * rest[..., None]) / np.maximum(whole, 1e-6)[..., None], colour
+        behind[..., None],
+        (colour * total[..., None] + shaded[..., :3] * rest[..., None]) / np.maximum(whole, 1e-6)[..., None],
+        colour,
     )
     solid = front & (shaded[..., 3] > 0.5)
     buffers[0] = colour

@@ -78,5 +78,17 @@ def shade(
     """
     height, width = fragments.face.shape
     out = np.zeros((height, width, 4), np.float32)
-    _shade(fragments.face, fragments.weights, faces, attributes, light, photo, other, masks, mask_channel, straight, out)
+    _shade(
+        fragments.face,
+        fragments.weights,
+        faces,
+        attributes,
+        light,
+        photo,
+        other,
+        masks,
+        mask_channel,
+        straight,
+        out,
+    )
     return out

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from inversion_core.errors import CheckpointRefused
 
@@ -111,7 +112,7 @@ def read_records(path: Path) -> object:
     path = Path(path)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _Machine(content).run()
+            return Machine(content).run()
     except CheckpointRefused as refusal:
         raise CheckpointRefused(f"{path.name}: {refusal.what}", refusal.hint) from None
     except OSError as error:
@@ -126,8 +127,10 @@ def read_records(path: Path) -> object:
         ) from error
 
 
-class _Machine:
-    def __init__(self, content: mmap.mmap) -> None:
+class Machine:
+    """Walks through a pickle's instructions and keeps what they make, as data."""
+
+    def __init__(self, content: mmap.mmap | BinaryIO) -> None:
         self.content = content
         self.stack: list = []
         self.memo: dict[int, object] = {}
@@ -135,7 +138,7 @@ class _Machine:
     def run(self) -> object:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(self.content)):
             if count > LONGEST_PROGRAM:
-                raise _refused("it has far more instructions than any checkpoint")
+                raise refused("it has far more instructions than any checkpoint")
             if opcode.name == "STOP":
                 return self.stack.pop()
             self.step(opcode.name, argument, position)
@@ -153,7 +156,7 @@ class _Machine:
             stack.append(_EMPTY[code]())
         elif code in _FIXED_TUPLES:
             count = _FIXED_TUPLES[code]
-            items = tuple(self._pop() for _ in range(count))
+            items = tuple(self.pop() for _ in range(count))
             stack.append(items[::-1])
         elif code in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
             self.memo[len(self.memo) if code == "MEMOIZE" else argument] = self._top()
@@ -166,26 +169,39 @@ class _Machine:
         elif code in ("TUPLE", "APPENDS", "SETITEMS", "ADDITEMS", "FROZENSET"):
             self._group(code)
         elif code in ("APPEND", "SETITEM"):
-            items = [self._pop() for _ in range(1 if code == "APPEND" else 2)]
+            items = [self.pop() for _ in range(1 if code == "APPEND" else 2)]
             self._extend(code + "S", items[::-1])
         elif code == "GLOBAL":
-            stack.append(_allowed(*argument.split(" ", 1)))
+            stack.append(self.allowed(*argument.split(" ", 1)))
         elif code == "STACK_GLOBAL":
-            name, module = self._pop(), self._pop()
-            stack.append(_allowed(module, name))
+            name, module = self.pop(), self.pop()
+            stack.append(self.allowed(module, name))
         elif code == "REDUCE":
-            arguments, name = self._pop(), self._pop()
-            stack.append(_rebuilt(name, arguments))
+            arguments, name = self.pop(), self.pop()
+            stack.append(self.rebuilt(name, arguments))
         elif code == "NEWOBJ":
-            arguments, name = self._pop(), self._pop()
+            arguments, name = self.pop(), self.pop()
             stack.append(_new(name, arguments))
         elif code == "BUILD":
-            state = self._pop()
-            _build(self._top(), state)
+            state = self.pop()
+            self.build(self._top(), state)
         else:
-            raise _refused(f"it uses the instruction {code}, which no checkpoint needs")
+            raise refused(f"it uses the instruction {code}, which no checkpoint needs")
 
-    def _pop(self):
+    def allowed(self, module: object, name: object) -> Name:
+        """The name of a class or function, if the file may mention it."""
+        return _allowed(module, name)
+
+    def rebuilt(self, name: object, arguments: object) -> object:
+        """What calling the name would have given."""
+        return _rebuilt(name, arguments)
+
+    def build(self, target: object, state: object) -> None:
+        """Gives the target its attributes."""
+        _build(target, state)
+
+    def pop(self):
+        """The top of the stack, taken off; never a mark."""
         item = self.stack.pop()
         if item is _Mark:
             raise ValueError("misplaced mark")
@@ -227,7 +243,8 @@ class _Machine:
             raise ValueError("items for something that takes none")
 
 
-def _refused(why: str) -> CheckpointRefused:
+def refused(why: str) -> CheckpointRefused:
+    """The error that says why the file is not read any further."""
     return CheckpointRefused(
         f"{why}.", "Nothing in it was executed. Use only checkpoints from their official source."
     )
@@ -247,7 +264,7 @@ def _allowed(module: object, name: object) -> Name:
     found = Name(module, name)
     if found in _KNOWN or (_INERT.match(module) and _CLASS.match(name)):
         return found
-    raise _refused(f"it asks for {str(found)!r}, which no checkpoint needs")
+    raise refused(f"it asks for {str(found)!r}, which no checkpoint needs")
 
 
 def _new(name: object, arguments: object) -> object:
@@ -259,7 +276,7 @@ def _new(name: object, arguments: object) -> object:
         return set()
     if _INERT.match(name.module):
         return Record(name.name)
-    raise _refused(f"it makes an object of {str(name)!r}")
+    raise refused(f"it makes an object of {str(name)!r}")
 
 
 def _build(target: object, state: object) -> None:
@@ -268,7 +285,7 @@ def _build(target: object, state: object) -> None:
     elif type(target) is Record and type(state) is dict:
         target.attributes.update(state)
     else:
-        raise _refused("it sets attributes of something that has none")
+        raise refused("it sets attributes of something that has none")
 
 
 def _rebuilt(name: object, arguments: object) -> object:
@@ -293,11 +310,11 @@ def _rebuilt(name: object, arguments: object) -> object:
         return set(_hashable(arguments[0] if arguments else []))
     if name == _DTYPE:
         if type(arguments[0]) is not str or not re.fullmatch(r"[fiub][1248]", arguments[0]):
-            raise _refused("it holds a number of a kind that no checkpoint needs")
+            raise refused("it holds a number of a kind that no checkpoint needs")
         return _Dtype(arguments[0])
     if name in _SCALARS:
         return _scalar(*arguments)
-    raise _refused(f"it calls {str(name)!r}")
+    raise refused(f"it calls {str(name)!r}")
 
 
 def _persistent(meta: object) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import pickle
 import warnings
 import zipfile
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from inversion_core.checkpoints.pickle_records import Record, Span, StoredTensor, read_records
+from inversion_core.checkpoints.torch_pickles import LEGACY_PICKLES, screen
 from inversion_core.errors import CheckpointRefused
 
 LARGEST_BYTES = 8 << 30
@@ -88,14 +90,17 @@ def load_tensors(path: Path) -> object:
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            head = stream.read(4)
-        if head[:2] == b"PK":
-            _check_archive(path)
+            if stream.read(2) == b"PK":
+                _check_archive(path)
+            else:
+                stream.seek(0)
+                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                    screen(content, LEGACY_PICKLES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except CheckpointRefused:
-        raise
+    except CheckpointRefused as refusal:
+        raise CheckpointRefused(f"{path.name}: {refusal.what}", refusal.hint) from None
     except FileNotFoundError as error:
         raise CheckpointRefused(f"{path} does not exist.", "Check the spelling of the path.") from error
     except pickle.UnpicklingError as error:
@@ -120,7 +125,7 @@ def _check_archive(path: Path) -> None:
                 f"{path.name} is compressed, which weights never are.", "Download it again."
             )
         if sum(entry.file_size for entry in entries) > min(LARGEST_BYTES, path.stat().st_size):
-            raise CheckpointRefused(f"{path.name} claims more content than it has.", "Download it again.")
+            raise CheckpointRefused("it claims more content than it has.", "Download it again.")
         if archive.testzip() is not None:
             raise CheckpointRefused(
                 f"{path.name} is damaged: a checksum does not match.", "Download it again."
@@ -175,6 +180,7 @@ def _storage(stream, place: Span | bytes, where: str) -> tuple[torch.UntypedStor
     try:
         if type(place) is not bytes or place[:2] == b"PK":
             raise ValueError("not a legacy storage")
+        screen(io.BytesIO(place), LEGACY_PICKLES)
         with warnings.catch_warnings():
             # Typed storages are deprecated, and what these files hold.
             warnings.simplefilter("ignore")

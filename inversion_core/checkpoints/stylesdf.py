@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,10 +11,27 @@ from torch import Tensor, nn
 
 from inversion_core.checkpoints.generator_keys import check_shapes
 from inversion_core.checkpoints.reader import load_tensors
+from inversion_core.encoders.e3dge import E3DGEEncoder, E3DGEEncoderSettings
+from inversion_core.encoders.volume_discriminator import VolumeDiscriminator, VolumeDiscriminatorSettings
 from inversion_core.errors import CheckpointRefused
 from inversion_core.generators.stylesdf import StyleSDF, StyleSDFSettings
+from inversion_core.refine.e3dge import E3DGE
+from inversion_core.refine.local_features import FusionBlock, LocalNetwork, LocalSettings
+from inversion_core.refine.residual_aligner import ResidualAligner
 
 MeanLatents = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class E3DGESettings:
+    """Architecture of all networks; the defaults are the official ones."""
+
+    generator: StyleSDFSettings = field(default_factory=StyleSDFSettings)
+    encoder: E3DGEEncoderSettings = field(default_factory=E3DGEEncoderSettings)
+    pose: VolumeDiscriminatorSettings = field(default_factory=VolumeDiscriminatorSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
+
+
 GLOBAL = "renderer.network.netGlobal."
 
 
@@ -40,6 +58,40 @@ def load_stylesdf(
     fill(generator, tensors)
     generator.set_mean_latents(_checked_means(mean_latents, generator.settings))
     return generator.to(device)
+
+
+def load_e3dge(
+    runner_path: Path | str,
+    generator_path: Path | str,
+    pose_path: Path | str,
+    mean_latents: MeanLatents | None = None,
+    settings: E3DGESettings | None = None,
+    device: torch.device | str = "cpu",
+) -> E3DGE:
+    """E3DGE from its official file, StyleSDF's, and that of StyleSDF's volume renderer; all frozen.
+
+    Args:
+        runner_path: ``E3DGE_Full_Runner.pt``; generator_path: ``ffhq1024x1024.pt``;
+        pose_path: ``ffhq_vol_renderer.pt``, whose discriminator finds cameras.
+        mean_latents: as for :func:`load_stylesdf`.
+
+    Raises:
+        CheckpointRefused: a file is damaged, hostile, or of another architecture.
+    """
+    settings = settings or E3DGESettings()
+    generator = load_stylesdf(generator_path, mean_latents, settings.generator)
+    runner_path, pose_path = Path(runner_path), Path(pose_path)
+    content = read_entries(runner_path)
+    with torch.device("meta"):
+        encoder, pose_network = E3DGEEncoder(settings.encoder), VolumeDiscriminator(settings.pose)
+        local, aligner = LocalNetwork(settings.local), ResidualAligner()
+        fusion = FusionBlock(settings.local.hourglass.features)
+    fill(encoder, entry(runner_path, content, "encoder"))
+    fill(local, entry(runner_path, content, "netLocal"))
+    fill(aligner, entry(runner_path, content, "grid_align"))
+    fill(fusion, entry(runner_path, content, "Fuse_sft_block"))
+    fill(pose_network, entry(pose_path, read_entries(pose_path), "d"))
+    return E3DGE(generator, encoder, pose_network, local, aligner, fusion).eval().to(device)
 
 
 def read_entries(path: Path) -> Mapping:

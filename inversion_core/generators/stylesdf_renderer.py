@@ -146,6 +146,23 @@ class SirenGenerator(nn.Module):
 
 
 @dataclass(frozen=True)
+class Trace:
+    """The geometry along the rays of N views: all that does not depend on colours.
+
+    Attributes:
+        depths: (N, r, r, samples); weights: the same; views: (1, r, r, 3).
+        points: (N, r, r, samples, 3) world units; sdf: (..., 1); features: (..., C) at each of them.
+    """
+
+    depths: Tensor
+    weights: Tensor
+    views: Tensor
+    points: Tensor
+    sdf: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True)
 class VolumeView:
     """What one pass over the rays gives; N pictures of r x r rays.
 
@@ -211,26 +228,37 @@ class VolumeRenderer(nn.Module):
             modulation: changes the features that colours are made of; distances stay.
             jitter: moves samples within their intervals, from torch's global generator, for training.
         """
+        return self.shade(self.trace(styles, azim, elev, jitter, samples), styles, modulation)
+
+    def trace(
+        self, styles: Tensor, azim: Tensor, elev: Tensor, jitter: bool = False, samples: int | None = None
+    ) -> Trace:
+        """The first half of :meth:`forward`; several shadings can share it."""
         settings = self.settings
         origins, directions, views = camera_rays(camera_poses(azim, elev), settings.fov, settings.resolution)
         depths = self.depths(directions, jitter, samples or settings.samples)
         points = origins[:, None, None, None] + directions[..., None, :] * depths[..., None]
         sdf, features = self.network.geometry(points * settings.scale, styles)
-        if modulation is not None:
-            features = modulation(points, features)
-        rgb, features = self.network.colour(features, views[..., None, :], styles)
         steps = torch.cat([depths[..., 1:] - depths[..., :-1], torch.full_like(depths[..., :1], 1e10)], -1)
         lengths = steps * directions.norm(dim=-1, keepdim=True)
         weights = compositing_weights(self.density(sdf[..., 0]), lengths)
-        depth = (weights * depths).sum(-1)[:, None]
+        return Trace(depths, weights, views, points, sdf, features)
+
+    def shade(self, trace: Trace, styles: Tensor, modulation: Modulation | None = None) -> VolumeView:
+        """The second half of :meth:`forward`."""
+        weights, features = trace.weights, trace.features
+        if modulation is not None:
+            features = modulation(trace.points, features)
+        rgb, features = self.network.colour(features, trace.views[..., None, :], styles)
+        depth = (weights * trace.depths).sum(-1)[:, None]
         return VolumeView(
             thumb=-1 + 2 * _mean(weights, torch.sigmoid(rgb)),
             features=_mean(weights, features),
             depth=depth,
-            mask=depth < settings.foreground,
-            xyz=_mean(weights, points),
-            points=points,
-            sdf=sdf,
+            mask=depth < self.settings.foreground,
+            xyz=_mean(weights, trace.points),
+            points=trace.points,
+            sdf=trace.sdf,
             weights=weights,
         )
 

@@ -154,7 +154,18 @@ def save_template(template: HeadTemplate, path: Path) -> None:
         "subdivision.indices": matrix.indices.astype(np.int32),
         "subdivision.indptr": matrix.indptr.astype(np.int32),
     }
-    for name in ("faces", "uv", "faces_uv", "part", "canonical", "mirror", "scalp", "mantle", "ears", "interior"):
+    for name in (
+        "faces",
+        "uv",
+        "faces_uv",
+        "part",
+        "canonical",
+        "mirror",
+        "scalp",
+        "mantle",
+        "ears",
+        "interior",
+    ):
         arrays[name] = np.ascontiguousarray(getattr(template, name))
     arrays["landmark_vertices"] = template.landmark_vertices
     arrays["landmark_weights"] = template.landmark_weights
@@ -173,7 +184,8 @@ def load_template(path: Path) -> HeadTemplate:
 
     if not path.is_file():
         raise MissingResource(
-            f"The bundled model's geometry ({path.name}) is missing.", "Install Facet again, or train it: facet train."
+            f"The bundled model's geometry ({path.name}) is missing.",
+            "Install Facet again, or train it: facet train.",
         )
     arrays = load_file(str(path))
     with safe_open(str(path), framework="numpy") as handle:

@@ -109,8 +109,12 @@ def fit_landmarks(
         by_parameter[:, :, 3:6] = np.eye(3)
         by_parameter[:, :, 6:] = np.einsum("ij,kpj->pik", rotation, basis, optimize=True)
         jacobian = by_point @ by_parameter
-        rows = np.concatenate([jacobian * weight[:, None, None], PAIR_WEIGHT * (jacobian[first] - jacobian[second])])
-        errors = np.concatenate([residual * weight[:, None], PAIR_WEIGHT * (residual[first] - residual[second])])
+        rows = np.concatenate(
+            [jacobian * weight[:, None, None], PAIR_WEIGHT * (jacobian[first] - jacobian[second])]
+        )
+        errors = np.concatenate(
+            [residual * weight[:, None], PAIR_WEIGHT * (residual[first] - residual[second])]
+        )
         # Huber weights: a hand over the mouth must not bend the jaw.
         size = np.linalg.norm(errors, axis=1, keepdims=True)
         robust = np.minimum(1.0, 6 * NOISE / np.maximum(size, 1e-9)) if step > 3 else np.ones_like(size)
@@ -143,7 +147,11 @@ def fit_landmarks(
 
 
 def snapped(
-    template: HeadTemplate, fit: HeadFit, landmarks: NDArray[np.float32], reach: float = 0.035, trust: float = 0.9
+    template: HeadTemplate,
+    fit: HeadFit,
+    landmarks: NDArray[np.float32],
+    reach: float = 0.035,
+    trust: float = 0.9,
 ) -> NDArray[np.float32]:
     """(C, 3) offsets that carry the fitted landmarks onto the seen ones, parallel to the picture.
 
@@ -190,7 +198,9 @@ def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray
     drop = template.unit_offsets[template.units.index("mouth-open")][teeth]
     lower = np.linalg.norm(drop, axis=1) > 0.01
     lips = template.landmarks(coarse)[[UPPER_INNER_LIP, LOWER_INNER_LIP]]
-    front = (np.abs(coarse[teeth, 0] - lips[0, 0]) < 0.014) & (coarse[teeth, 2] > coarse[teeth, 2].max() - 0.03)
+    front = (np.abs(coarse[teeth, 0] - lips[0, 0]) < 0.014) & (
+        coarse[teeth, 2] > coarse[teeth, 2].max() - 0.03
+    )
     result = np.zeros_like(coarse)
     if not (front & lower).any() or not (front & ~lower).any():
         return result

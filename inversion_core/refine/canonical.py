@@ -139,7 +139,9 @@ def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.GaussianBlur(masks, (0, 0), max(0.01 * between, 0.5))
 
 
-def _smoothed(adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None) -> NDArray:
+def _smoothed(
+    adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None
+) -> NDArray:
     """Values averaged over neighbours; with ``weight`` only weighted ones are averaged."""
     if weight is None:
         degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
@@ -155,7 +157,9 @@ def _smoothed(adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight
     return total / np.maximum(norm, 1e-12)[:, None]
 
 
-def _carried(template: HeadTemplate, colours: NDArray, trust: NDArray, default: NDArray, pull: NDArray) -> NDArray:
+def _carried(
+    template: HeadTemplate, colours: NDArray, trust: NDArray, default: NDArray, pull: NDArray
+) -> NDArray:
     """(V, 3) colours: trusted ones kept, the rest harmonic along the surface, drawn to ``default`` by ``pull``.
 
     Nothing is carried between scalp and face: hair must not stain the cheek, nor skin the crown.
@@ -197,7 +201,9 @@ def fuse(
     head = _head_layer(template, fine, camera, photo, masks, openings(landmarks))
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
-    skin_colour = np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
+    skin_colour = (
+        np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
+    )
     is_hair = masks[..., 1] > 0.7
     hair_colour = np.median(photo[is_hair], 0) if is_hair.sum() > 100 else 0.6 * skin_colour
     hair_layer, hair_texture = _hair_layer(hair, fine, template, camera, photo, masks, hair_colour)
@@ -231,7 +237,9 @@ def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     # Hair painted on the scalp is right; hair that falls over forehead, cheek, ear or neck hides skin.
     covered = smoothstep(hairy, 0.15, 0.5) * (1 - smoothstep(template.scalp, 0.3, 0.8)) * skin
     straight = visible * smoothstep(cosine, 0.0, 0.12) * smoothstep(person, 0.3, 0.6) * (1 - covered)
-    trust = visible * smoothstep(cosine, FACING_NONE, FACING_FULL) * smoothstep(person, 0.7, 0.95) * (1 - covered)
+    trust = (
+        visible * smoothstep(cosine, FACING_NONE, FACING_FULL) * smoothstep(person, 0.7, 0.95) * (1 - covered)
+    )
     in_mouth = template.interior > 0.75
     trust *= (template.interior < 0.25) | in_mouth
     # What the photo shows inside the lids is the eye, inside the lips the mouth: skin has no part in it, and
@@ -245,7 +253,9 @@ def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     # A rim of doubt: what a neighbour cannot see, a vertex near it hardly sees either.
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
-    trust = np.where(skin & ~in_mouth, _smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust)
+    trust = np.where(
+        skin & ~in_mouth, _smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
+    )
     trust = np.minimum(trust, straight)
 
     blurred = cv2.GaussianBlur(photo, (0, 0), 1.2)
@@ -313,7 +323,9 @@ def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     attributes[:, COLOUR] = hair_colour
     attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5)
     attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
-    continued = _continued(attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid))
+    continued = _continued(
+        attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
+    )
     attributes[:, OPACITY] = continued.ravel() * (1 - hair.ears)
     opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
@@ -350,7 +362,9 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
         return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
     known = sure.astype(np.float32)[..., None]
     even, weight = colours * known, known[..., 0]
-    low = cv2.GaussianBlur(even, (0, 0), 14) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 14), 1e-4)[..., None]
+    low = (
+        cv2.GaussianBlur(even, (0, 0), 14) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 14), 1e-4)[..., None]
+    )
     typical = np.median(colours[sure], 0)
     target = typical + 0.35 * (low - typical)
     flat = np.clip(colours - low + target, 0, 1)
@@ -395,7 +409,9 @@ def _nearest_reflected(known: NDArray[np.bool_], columns: NDArray) -> NDArray[np
 
 def _shell_layer(shell: Shell | None, camera: Camera, photo) -> Layer:
     if shell is None:
-        return Layer(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, CHANNELS), np.float32))
+        return Layer(
+            np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, CHANNELS), np.float32)
+        )
     uv = camera.project(shell.vertices)[:, :2]
     attributes = np.zeros((len(uv), CHANNELS), np.float32)
     attributes[:, UV], attributes[:, MIRROR_UV] = uv, uv

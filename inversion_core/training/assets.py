@@ -131,7 +131,9 @@ def read_proxy(folder: Path) -> Proxy:
                 refs.append([int(x) for x in word[:3]])
                 weights.append([float(x) for x in word[3:6]])
                 offsets.append([float(x) for x in word[6:9]] if len(word) >= 9 else [0, 0, 0])
-    textures = [p for p in sorted(folder.iterdir()) if p.suffix in (".png", ".jpg") and "normal" not in p.name]
+    textures = [
+        p for p in sorted(folder.iterdir()) if p.suffix in (".png", ".jpg") and "normal" not in p.name
+    ]
     return Proxy(
         read_obj(folder / mesh_name),
         np.array(refs, np.int32),
@@ -153,7 +155,8 @@ class HeadAssets:
         self.root = folder / "makehuman" if (folder / "makehuman").is_dir() else folder
         if not (self.root / "3dobjs" / "base.obj.gz").is_file():
             raise MissingResource(
-                f"There are no head assets in {folder}.", "See docs/training.md for where the public packs come from."
+                f"There are no head assets in {folder}.",
+                "See docs/training.md for where the public packs come from.",
             )
 
     @cached_property
@@ -166,7 +169,11 @@ class HeadAssets:
         result = {}
         folder = self.root / "targets"
         for path in sorted(folder.rglob("*.target.gz")):
-            rows = [w for w in (line.split() for line in read_text(path).splitlines()) if len(w) == 4 and w[0][0] != "#"]
+            rows = [
+                w
+                for w in (line.split() for line in read_text(path).splitlines())
+                if len(w) == 4 and w[0][0] != "#"
+            ]
             table = np.array(rows, np.float64).reshape(-1, 4)
             name = path.relative_to(folder).as_posix().removesuffix(".target.gz")
             result[name] = (table[:, 0].astype(np.int32), table[:, 1:].astype(np.float32))
@@ -185,7 +192,9 @@ class HeadAssets:
                     continue
                 name = f"{group['group']}/{modifier['target']}"
                 low, high = (
-                    (f"{name}-{modifier['min']}", f"{name}-{modifier['max']}") if "min" in modifier else (None, name)
+                    (f"{name}-{modifier['min']}", f"{name}-{modifier['max']}")
+                    if "min" in modifier
+                    else (None, name)
                 )
                 if high in self.targets:
                     result.append((low if low in self.targets else None, high))
@@ -197,7 +206,9 @@ class HeadAssets:
 
     def names(self, kind: str) -> list[str]:
         """Proxies of a kind ("hair", "eyebrows"), as :meth:`proxy` takes them."""
-        return sorted(p.parent.relative_to(self.root).as_posix() for p in (self.root / kind).glob("*/*.mhclo"))
+        return sorted(
+            p.parent.relative_to(self.root).as_posix() for p in (self.root / kind).glob("*/*.mhclo")
+        )
 
     @cached_property
     def skins(self) -> list[Path]:

@@ -99,7 +99,9 @@ def random_identity(assets: HeadAssets, rng: np.random.Generator, spread: float 
         value = shared[both]
         if value and "/l-" in high:
             value += float(rng.normal(0, 0.05))
-        if high.startswith("neck/") or any(part in high for part in ("head-age", "head-fat", "bag", "head-trans")):
+        if high.startswith("neck/") or any(
+            part in high for part in ("head-age", "head-fat", "bag", "head-trans")
+        ):
             value *= 0.4
         elif high.startswith("head/"):
             value *= 0.7

@@ -13,7 +13,9 @@ from scipy import sparse
 from inversion_core.training.assets import ObjMesh
 
 
-def subdivided(mesh: ObjMesh) -> tuple[sparse.csr_matrix, NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+def subdivided(
+    mesh: ObjMesh,
+) -> tuple[sparse.csr_matrix, NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """Matrix (new, old) of vertices, new quads (4F, 4), their UV indices (4F, 4) and UVs (U, 2).
 
     New vertices are ordered: old ones moved, then edge points, then face points.
@@ -51,8 +53,13 @@ def subdivided(mesh: ObjMesh) -> tuple[sparse.csr_matrix, NDArray[np.int32], NDA
         + sparse.diags(2 / valence) @ average_edge
         + sparse.diags((valence - 3) / valence)
     )
-    edge_rule = 0.5 * sparse.identity(n) + sparse.diags(0.5 / np.maximum(border_count, 1)) @ border_edges @ edge_middle
-    moved = sparse.diags((~on_border).astype(float)) @ smooth + sparse.diags(on_border.astype(float)) @ edge_rule
+    edge_rule = (
+        0.5 * sparse.identity(n)
+        + sparse.diags(0.5 / np.maximum(border_count, 1)) @ border_edges @ edge_middle
+    )
+    moved = (
+        sparse.diags((~on_border).astype(float)) @ smooth + sparse.diags(on_border.astype(float)) @ edge_rule
+    )
 
     edge_id = inverse.reshape(4, f).T + n
     face_id = np.arange(f) + n + e
@@ -62,8 +69,12 @@ def subdivided(mesh: ObjMesh) -> tuple[sparse.csr_matrix, NDArray[np.int32], NDA
     corner = mesh.uv[mesh.faces_uv]
     middle = (corner + np.roll(corner, -1, 1)) / 2
     centre = corner.mean(1)
-    new_uv = np.concatenate([np.stack([corner[:, i], middle[:, i], centre, middle[:, (i + 3) % 4]], 1) for i in range(4)])
-    table, index = np.unique(np.round(new_uv.reshape(-1, 2) * 2**18).astype(np.int64), axis=0, return_inverse=True)
+    new_uv = np.concatenate(
+        [np.stack([corner[:, i], middle[:, i], centre, middle[:, (i + 3) % 4]], 1) for i in range(4)]
+    )
+    table, index = np.unique(
+        np.round(new_uv.reshape(-1, 2) * 2**18).astype(np.int64), axis=0, return_inverse=True
+    )
     return (
         sparse.vstack([moved, edge_point, face_point]).tocsr().astype(np.float32),
         new.astype(np.int32),

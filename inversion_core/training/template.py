@@ -98,10 +98,19 @@ SHAPES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {f"eyes/{s}-eye-{k}-decr": w for s in "lr" for k, w in (("scale", 0.9), ("height2", 0.4))},
     ),
     "lip_fullness": (
-        {f"mouth/mouth-{k}-incr": 0.9 for k in ("upperlip-volume", "lowerlip-volume", "upperlip-height", "lowerlip-height")},
-        {f"mouth/mouth-{k}-decr": 0.9 for k in ("upperlip-volume", "lowerlip-volume", "upperlip-height", "lowerlip-height")},
+        {
+            f"mouth/mouth-{k}-incr": 0.9
+            for k in ("upperlip-volume", "lowerlip-volume", "upperlip-height", "lowerlip-height")
+        },
+        {
+            f"mouth/mouth-{k}-decr": 0.9
+            for k in ("upperlip-volume", "lowerlip-volume", "upperlip-height", "lowerlip-height")
+        },
     ),
-    "ear_size": ({f"ears/{s}-ear-scale-incr": 1.0 for s in "lr"}, {f"ears/{s}-ear-scale-decr": 1.0 for s in "lr"}),
+    "ear_size": (
+        {f"ears/{s}-ear-scale-incr": 1.0 for s in "lr"},
+        {f"ears/{s}-ear-scale-decr": 1.0 for s in "lr"},
+    ),
 }
 """Shape sliders that MakeHuman's targets express; ``jaw_width`` and the characters are made in code below."""
 
@@ -206,7 +215,13 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
         return builder.place(total) - neutral
 
     def macro(**changes) -> NDArray[np.float32]:
-        settings = {"gender": 0.5, "age": 0.52, "ethnicity": (1 / 3, 1 / 3, 1 / 3), "muscle": 0.5, "weight": 0.5}
+        settings = {
+            "gender": 0.5,
+            "age": 0.52,
+            "ethnicity": (1 / 3, 1 / 3, 1 / 3),
+            "muscle": 0.5,
+            "weight": 0.5,
+        }
         return builder.place(macro_recipe(**{**settings, **changes})) - neutral
 
     positive = {name: direction(high) for name, (high, _) in SHAPES.items()}
@@ -277,7 +292,13 @@ def _topology(builder: TemplateBuilder, kept_faces: NDArray[np.int64], body_coun
     """Subdivision matrix, triangles, atlas UVs, parts and the interior mask of the fine mesh."""
     assets = builder.assets
     faces_uv = assets.base.faces_uv[builder.kept]
-    skin = ObjMesh(np.zeros((body_count, 3), np.float32), assets.base.uv, kept_faces.astype(np.int32), faces_uv, np.array([]))
+    skin = ObjMesh(
+        np.zeros((body_count, 3), np.float32),
+        assets.base.uv,
+        kept_faces.astype(np.int32),
+        faces_uv,
+        np.array([]),
+    )
     matrix, quads, quads_uv, uv = subdivided(skin)
     u, v = uv.T
     in_mouth = (u > 0.75) & (v < 0.14)
@@ -359,7 +380,9 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     # Where the hairline runs on a forehead, above MediaPipe's uppermost points.
     raised = oval + np.clip((oval[:, 1:] - landmarks[168, 1]) / 0.1, 0, 1) * [[0.0, 0.022]]
     polygon = (raised * 4096 + 4096).astype(np.float32).reshape(-1, 1, 2)
-    outside = np.array([-cv2.pointPolygonTest(polygon, (float(u), float(v)), True) for u, v in fine[:, :2] * 4096 + 4096])
+    outside = np.array(
+        [-cv2.pointPolygonTest(polygon, (float(u), float(v)), True) for u, v in fine[:, :2] * 4096 + 4096]
+    )
     outside /= 4096
     ear_hole = 0.5 * (landmarks[234] + landmarks[454])
     behind = np.clip((ear_hole[2] - 0.01 - z) / 0.03, 0, 1)

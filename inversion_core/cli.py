@@ -1,0 +1,350 @@
+"""The ``facet`` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from inversion_core.console import EXIT_CODES, manners, run, say
+from inversion_core.errors import FacetError, UsageError
+
+PHOTO = click.Path(path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+model_option = click.option("--model", type=PHOTO, help="Model folder; the bundled model when left out.")
+set_option = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Move a slider; repeatable."
+)
+
+
+@click.group(
+    invoke_without_command=True, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option("0.1.0", prog_name="facet")
+@click.option("--debug", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def facet(context: click.Context, debug: bool) -> None:
+    """Edit faces in 3D. Without a command the window opens."""
+    context.obj = debug
+    if context.invoked_subcommand is None:
+        from app.__main__ import main as window
+
+        sys.exit(window([]))
+
+
+def main() -> None:
+    """Entry point: every error a user can meet ends as a sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    with manners(debug):
+        try:
+            facet(standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            sys.exit(stop.exit_code)
+        except click.exceptions.Abort:
+            raise KeyboardInterrupt from None
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+
+
+def moves_of(settings: tuple[str, ...]) -> dict[str, float]:
+    """Slider moves of NAME=VALUE words.
+
+    Raises:
+        UsageError: a word is not of that form.
+    """
+    moves = {}
+    for word in settings:
+        name, separator, value = word.partition("=")
+        try:
+            moves[name.strip()] = float(value)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise UsageError(f"{word!r} is not of the form NAME=VALUE.", "For example: --set smile=0.7")
+    return moves
+
+
+@facet.command()
+@click.argument("photos", nargs=-1, required=True, type=PHOTO)
+@click.option("-o", "--out", required=True, type=PHOTO, help="Folder for the projects.")
+@click.option("--face", type=int, help="Which face of a group, 0 the largest.")
+@click.option("--views", is_flag=True, help="Also write pictures from all sides.")
+@model_option
+@json_option
+def invert(photos, out: Path, face, views: bool, model, as_json: bool) -> None:
+    """Turn PHOTOS into .facet projects."""
+    from inversion_core import pipeline
+    from inversion_core.contact_sheet import write_views
+    from inversion_core.errors import OutputUnwritable
+    from inversion_core.model import load_model
+    from inversion_core.project import Project, save_project
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
+        ) from error
+    loaded, results, worst = load_model(model), [], None
+    for photo in photos:
+        try:
+            portrait = pipeline.open_portrait(photo, face=face)
+            inversion = run(pipeline.invert(portrait, loaded), photo.name)
+            project = out / f"{photo.stem}.facet"
+            save_project(Project(inversion, {}, inversion.portrait.camera), project, loaded)
+            if views:
+                run(write_views(inversion, loaded, out / photo.stem), f"{photo.name}: views")
+            scores = {name: round(float(value), 4) for name, value in inversion.scores.items()}
+            results.append(
+                {"photo": str(photo), "project": str(project), "seconds": inversion.seconds, "scores": scores}
+            )
+        except FacetError as error:
+            worst = error
+            results.append({"photo": str(photo), "error": error.what, "hint": error.hint})
+            if len(photos) > 1:
+                click.echo(f"facet: {error.what}", err=True)
+
+    def lines():
+        for result in results:
+            if "project" in result:
+                yield f"{result['project']}  PSNR {result['scores']['psnr']:.1f} dB, {result['seconds']:.1f} s"
+
+    if worst is None or len(photos) > 1 or as_json:
+        say({"photos": results}, as_json, lines)
+    if worst is not None:
+        if len(photos) == 1:
+            raise worst
+        sys.exit(worst.exit_code)
+
+
+@facet.command()
+@click.argument("project", type=PHOTO)
+@set_option
+@click.option("--reset", is_flag=True, help="Start from the untouched head.")
+@click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
+@model_option
+@json_option
+def edit(project: Path, settings, reset: bool, out: Path, model, as_json: bool) -> None:
+    """Move sliders of PROJECT and save it as another."""
+    from inversion_core.edit import checked_moves
+    from inversion_core.model import load_model
+    from inversion_core.project import Project, load_project, save_project
+
+    loaded = load_model(model)
+    opened = load_project(project, loaded)
+    moves = {} if reset else dict(opened.moves)
+    moves = checked_moves({**moves, **moves_of(settings)}, loaded.card.sliders)
+    save_project(Project(opened.inversion, moves, opened.camera), out, loaded)
+    say({"project": str(out), "moves": moves}, as_json, lambda: iter([str(out)]))
+
+
+@facet.command()
+@click.argument("project", type=PHOTO)
+@set_option
+@click.option("--yaw", type=float, help="Degrees; positive shows the head's own left side.")
+@click.option("--pitch", type=float, help="Degrees; positive looks down on the head.")
+@click.option("--size", type=click.IntRange(16, 4096), default=512, show_default=True, help="Pixels a side.")
+@click.option("--turntable", is_flag=True, help="A turning head: .mp4, .gif, or a folder of pictures.")
+@click.option("--seconds", type=click.FloatRange(0.2, 120), default=4.0, show_default=True)
+@click.option("--fps", type=click.FloatRange(1, 120), default=30.0, show_default=True)
+@click.option("--transparent", is_flag=True, help="No background (PNG).")
+@click.option("-o", "--out", required=True, type=PHOTO)
+@model_option
+@json_option
+def render(
+    project, settings, yaw, pitch, size, turntable, seconds, fps, transparent, out: Path, model, as_json
+) -> None:
+    """Draw PROJECT from the photo's view, or from given angles."""
+    import numpy as np
+
+    from inversion_core import pipeline
+    from inversion_core.contact_sheet import BACKGROUND
+    from inversion_core.image import save_image
+    from inversion_core.model import load_model
+    from inversion_core.project import load_project
+    from inversion_core.turntable import save_turntable
+
+    loaded = load_model(model)
+    opened = load_project(project, loaded)
+    head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
+    if turntable:
+        run(save_turntable(head, out, opened.inversion, seconds, fps, size), "turntable")
+    else:
+        camera = opened.inversion.portrait.camera
+        if yaw is not None or pitch is not None:
+            camera = pipeline.turntable_camera(
+                opened.inversion, np.radians(yaw or 0.0), np.radians(pitch or 0.0)
+            )
+        picture = pipeline.view(head, camera, size, 2)
+        rgba = np.concatenate([picture.rgb, picture.opacity[..., None]], 2)
+        save_image(out, rgba if transparent else picture.over(BACKGROUND))
+    say({"picture": str(out)}, as_json, lambda: iter([str(out)]))
+
+
+@facet.command()
+@click.argument("project", type=PHOTO)
+@set_option
+@click.option("-o", "--out", required=True, type=PHOTO, help=".obj, .ply or .glb")
+@click.option(
+    "--resolution",
+    type=click.IntRange(16, 1024),
+    help="Marching cubes on so many cells; else the model's mesh.",
+)
+@model_option
+@json_option
+def export(project, settings, out: Path, resolution, model, as_json) -> None:
+    """Write PROJECT's head as a textured mesh, upright and in metres."""
+    from inversion_core import pipeline
+    from inversion_core.errors import OutputUnwritable
+    from inversion_core.geometry.mesh_files import ENDINGS, save_mesh
+    from inversion_core.model import load_model
+    from inversion_core.project import load_project
+
+    if out.suffix.lower() not in ENDINGS:
+        raise OutputUnwritable(
+            f"{out.name} has an ending that meshes are not written in.", f"Use {', '.join(ENDINGS)}."
+        )
+    loaded = load_model(model)
+    opened = load_project(project, loaded)
+    head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
+    mesh = run(pipeline.sculpt(head, resolution), "mesh")
+    save_mesh(mesh, out)
+    record = {
+        "mesh": str(out),
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "morphs": list(mesh.morphs),
+    }
+    say(record, as_json, lambda: iter([f"{out}  {len(mesh.vertices)} vertices, {len(mesh.faces)} faces"]))
+
+
+@facet.command()
+@click.argument("folder", type=PHOTO)
+@click.option("-o", "--out", type=PHOTO, help="Write the table here as markdown.")
+@model_option
+@json_option
+def evaluate(folder: Path, out, model, as_json: bool) -> None:
+    """Invert every photo in FOLDER and measure front, turned views and edits."""
+    from inversion_core.evaluate import evaluate_folder
+    from inversion_core.image import write_atomic
+    from inversion_core.model import load_model
+    from inversion_core.quality import markdown
+
+    report = run(evaluate_folder(folder, load_model(model)), "evaluate")
+    table = markdown(report)
+    if out is not None:
+        write_atomic(out, table.encode())
+    say(report.as_record(), as_json, lambda: iter([table]))
+    if not report.inverted:
+        sys.exit(3)
+
+
+@facet.command()
+@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True)
+@click.option("--photo", type=PHOTO, help="Photo to measure with; the sample portrait when left out.")
+@click.option("--chart", type=PHOTO, help="Draw the cost curve into this PNG.")
+@model_option
+@json_option
+def bench(repeats: int, photo, chart, model, as_json: bool) -> None:
+    """Time everything on this machine and compare with the plain renderer."""
+    from inversion_core.bench import draw_chart, run_bench
+
+    from inversion_core import pipeline
+    from inversion_core.image import save_image
+    from inversion_core.model import load_model
+    from inversion_core.sample import NAME, sample_portrait
+
+    portrait = pipeline.open_portrait(photo) if photo else pipeline.open_portrait(sample_portrait(), NAME)
+    report = run(run_bench(load_model(model), portrait, repeats=repeats), "bench")
+    if chart is not None:
+        save_image(chart, draw_chart(report))
+    record = report.as_record()
+    say(record, as_json, lambda: (f"{name:28} {value}" for name, value in record.items()))
+
+
+@facet.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Say what this installation is made of and what is wrong with it."""
+    from inversion_core.doctor import diagnose
+
+    found = diagnose()
+
+    def lines():
+        for name, value in found.facts.items():
+            yield f"{name:24} {value}"
+        yield from (f"PROBLEM: {problem}" for problem in found.problems)
+        if not found.problems:
+            yield "All is well."
+
+    say({"facts": found.facts, "problems": list(found.problems)}, as_json, lines)
+    sys.exit(4 if found.problems else 0)
+
+
+@facet.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the models that are installed."""
+    from inversion_core.model import MODELS, read_card
+
+    cards = [read_card(folder.parent) for folder in sorted(MODELS.glob("*/card.json"))]
+    record = [
+        {"name": c.name, "title": c.title, "kind": c.kind, "licence": c.licence, "digest": c.digest}
+        for c in cards
+    ]
+    say(
+        {"models": record},
+        as_json,
+        lambda: (f"{c.name:16} {c.kind:8} {c.title} — {c.licence}" for c in cards),
+    )
+
+
+@facet.command()
+@click.argument("photo", required=False, type=PHOTO)
+def gui(photo) -> None:
+    """Open the window, on PHOTO if one is given."""
+    from app.__main__ import main as window
+
+    sys.exit(window([str(photo)] if photo else []))
+
+
+@facet.group()
+def train() -> None:
+    """Make the bundled model again from public head assets, or train encoders."""
+
+
+assets_option = click.option(
+    "--assets", required=True, type=PHOTO, help="Folder of the head assets (docs/training.md)."
+)
+out_option = click.option(
+    "-o", "--out", required=True, type=PHOTO, help="Folder for weights, logs and previews."
+)
+minutes_option = click.option(
+    "--minutes", type=click.FloatRange(0.01, 10000), default=20.0, show_default=True
+)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+
+
+@train.command()
+@assets_option
+@out_option
+@click.option(
+    "--heads", type=click.IntRange(90, 20000), default=900, show_default=True, help="Random heads to analyse."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def geometry(assets: Path, out: Path, heads: int, seed: int) -> None:
+    """Distil the deformable template: topology, identity components, expressions, sliders."""
+    from inversion_core.generators.template import save_template
+    from inversion_core.training.assets import HeadAssets
+    from inversion_core.training.template import build_template
+
+    out.mkdir(parents=True, exist_ok=True)
+    template = run(build_template(HeadAssets(assets), heads, seed), "geometry")
+    save_template(template, out / "geometry.safetensors")
+    click.echo(str(out / "geometry.safetensors"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""``.facet`` projects: a zip of a manifest, the photo's bytes, its crop and the inversion's arrays; never a pickle."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from inversion_core.camera import Camera
+from inversion_core.edit import Inversion, checked_moves
+from inversion_core.errors import ProjectUnreadable, UsageError
+from inversion_core.image import decode, encode, read_bytes, write_atomic
+from inversion_core.model import FaceModel
+from inversion_core.portrait import CROP_SIZE, Portrait
+
+VERSION = 1
+LARGEST_MEMBER = 400 * 2**20
+"""Bytes that one member of a project may unpack to."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What a user saves: the inverted photo, where the sliders stand, and the view.
+
+    Attributes:
+        moves: slider name -> value, defaults left out; camera: of the viewport.
+    """
+
+    inversion: Inversion
+    moves: Mapping[str, float] = field(default_factory=dict)
+    camera: Camera | None = None
+
+
+class Manifest(msgspec.Struct):
+    """``project.json``."""
+
+    version: int
+    model: str
+    model_digest: str
+    name: str
+    face: int
+    moves: dict[str, float]
+    camera: list[float]
+    method: str
+    seconds: float
+
+
+def save_project(project: Project, path: Path, model: FaceModel) -> None:
+    """Write the project whole or not at all.
+
+    Raises:
+        OutputUnwritable: see :func:`inversion_core.image.write_atomic`.
+    """
+    inversion, portrait = project.inversion, project.inversion.portrait
+    camera = project.camera or portrait.camera
+    manifest = Manifest(
+        version=VERSION,
+        model=model.card.name,
+        model_digest=model.card.digest,
+        name=portrait.name,
+        face=portrait.face,
+        moves={name: float(value) for name, value in project.moves.items()},
+        camera=[float(x) for x in camera.label()],
+        method=inversion.method,
+        seconds=float(inversion.seconds),
+    )
+    arrays = {f"detail.{name}": np.ascontiguousarray(a) for name, a in model.pack(inversion).items()}
+    arrays["portrait.landmarks"] = portrait.landmarks
+    arrays["portrait.person"] = np.round(portrait.person * 255).astype(np.uint8)
+    arrays["portrait.camera"] = portrait.camera.label()
+    arrays["portrait.crop_to_photo"] = np.ascontiguousarray(portrait.crop_to_photo, np.float32)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("project.json", msgspec.json.encode(manifest))
+        archive.writestr("crop.png", encode(portrait.image), zipfile.ZIP_STORED)
+        archive.writestr("photo", portrait.source, zipfile.ZIP_STORED)
+        archive.writestr("inversion.safetensors", save(arrays))
+    write_atomic(Path(path), buffer.getvalue())
+
+
+def load_project(path: Path, model: FaceModel) -> Project:
+    """The project in a file.
+
+    Raises:
+        ProjectUnreadable: no project, damaged, from a newer version, or of another model.
+        ImageUnreadable: there is no such file.
+    """
+    path = Path(path)
+    content = read_bytes(path)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = {name: _member(archive, name, path) for name in ("project.json", "crop.png", "photo")}
+            manifest = msgspec.json.decode(members["project.json"])
+            if not isinstance(manifest, dict) or not isinstance(manifest.get("version"), int):
+                raise ProjectUnreadable(f"{path.name} is not a Facet project.", "Choose a .facet file.")
+            if manifest["version"] > VERSION:
+                raise ProjectUnreadable(
+                    f"{path.name} was saved by a newer version of Facet.", "Update Facet to open it."
+                )
+            manifest = msgspec.convert(manifest, Manifest)
+            arrays = load(_member(archive, "inversion.safetensors", path))
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ProjectUnreadable(
+            f"{path.name} is damaged or not a Facet project.", "Open the photo again, or an older copy."
+        ) from error
+    except (msgspec.MsgspecError, SafetensorError, ValueError, zipfile.zlib.error) as error:
+        raise ProjectUnreadable(
+            f"The contents of {path.name} are damaged ({error}).", "Open the photo again, or an older copy."
+        ) from error
+    if manifest.model != model.card.name:
+        raise ProjectUnreadable(
+            f"{path.name} was made with the model {manifest.model!r}, not {model.card.name!r}.",
+            "Load that model first.",
+        )
+    try:
+        portrait = Portrait(
+            image=decode(members["crop.png"], "crop.png"),
+            camera=Camera.from_label(arrays["portrait.camera"]),
+            landmarks=arrays["portrait.landmarks"],
+            person=arrays["portrait.person"].astype(np.float32) / np.float32(255),
+            source=members["photo"],
+            name=manifest.name,
+            face=manifest.face,
+            crop_to_photo=arrays["portrait.crop_to_photo"],
+        )
+        shapes = (portrait.image.shape[:2], portrait.person.shape, portrait.landmarks.shape)
+        if shapes != ((CROP_SIZE, CROP_SIZE), (CROP_SIZE, CROP_SIZE), (478, 3)):
+            raise ValueError("unexpected shapes")
+        camera = Camera.from_label(manifest.camera)
+    except (KeyError, ValueError) as error:
+        raise ProjectUnreadable(
+            f"The contents of {path.name} do not fit together.", "Open the photo again, or an older copy."
+        ) from error
+    detail = {name.removeprefix("detail."): a for name, a in arrays.items() if name.startswith("detail.")}
+    inversion = model.unpack(portrait, detail)
+    try:
+        moves = checked_moves(manifest.moves, model.card.sliders)
+    except UsageError as error:
+        raise ProjectUnreadable(f"{path.name}: {error.what}", "Update Facet to open it.") from error
+    return Project(inversion, moves, camera)
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    if archive.getinfo(name).file_size > LARGEST_MEMBER:
+        raise ProjectUnreadable(
+            f"{path.name} unpacks to an absurd size.", "Do not open it; it is no project of Facet."
+        )
+    return archive.read(name)

@@ -1,0 +1,41 @@
+# Sourced by run, test and check: make_environment EXTRAS makes .venv beside them and sets $python.
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.10 python3; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+            echo "$candidate"
+            return 0
+        fi
+    done
+    echo "Facet needs Python 3.10, 3.11 or 3.12. On Debian or Ubuntu: sudo apt-get install python3 python3-venv" >&2
+    return 4
+}
+
+make_environment() {
+    local extras=$1 base stamp wanted
+    python="$here/.venv/bin/python"
+    stamp="$here/.venv/facet-$(echo "$extras" | tr ',' '-')"
+    wanted=$(cat "$here/pyproject.toml" "$here/packaging/constraints.txt" | cksum)
+    if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+        return 0
+    fi
+    if [ ! -x "$python" ]; then
+        base=$(find_python) || exit 4
+        echo "Making Facet's environment; this takes a few minutes once." >&2
+        if ! "$base" -m venv "$here/.venv" >&2; then
+            rm -rf "$here/.venv"
+            echo "The environment could not be made. On Debian or Ubuntu: sudo apt-get install python3-venv" >&2
+            exit 4
+        fi
+    fi
+    # torch first and by its exact version: later packages then leave it alone.
+    if ! "$python" -m pip install --quiet --disable-pip-version-check "torch==2.13.0" >&2 ||
+        ! "$python" -m pip install --quiet --disable-pip-version-check \
+            --constraint "$here/packaging/constraints.txt" --editable "$here[$extras]" >&2; then
+        echo "Installing Facet's packages failed; see the lines above, check the network and start again." >&2
+        exit 4
+    fi
+    echo "$wanted" >"$stamp"
+}
