@@ -326,6 +326,8 @@ def _persistent(meta: object) -> Record:
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object) -> StoredTensor:
+    if type(storage) not in (Span, bytes):
+        raise ValueError("a tensor without a storage")
     if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride) or len(size) > 8:
         raise ValueError("a tensor of another layout")
     if not all(type(n) is int and 0 <= n < 1 << 40 for n in (offset, *size, *stride)):

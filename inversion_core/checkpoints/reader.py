@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from inversion_core.checkpoints.pickle_records import Record, Span, StoredTensor, read_records
-from inversion_core.checkpoints.torch_pickles import LEGACY_PICKLES, screen
+from inversion_core.checkpoints.torch_pickles import screen, screen_legacy
 from inversion_core.errors import CheckpointRefused
 
 LARGEST_BYTES = 8 << 30
 """Files with more content are refused; the largest official one has under 0.5 GB."""
+ZIP = b"PK\x03\x04"
+"""How torch knows its newer format from the legacy one."""
 DEEPEST = 32
 """Modules within modules; official networks have six."""
 
@@ -90,12 +92,11 @@ def load_tensors(path: Path) -> object:
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            if stream.read(2) == b"PK":
+            if stream.read(len(ZIP)) == ZIP:
                 _check_archive(path)
             else:
-                stream.seek(0)
                 with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    screen(content, LEGACY_PICKLES)
+                    screen_legacy(content)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -121,15 +122,16 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise CheckpointRefused(
-                f"{path.name} is compressed, which weights never are.", "Download it again."
-            )
+            raise CheckpointRefused("it is compressed, which weights never are.", "Download it again.")
+        if len({entry.filename.lower() for entry in entries}) < len(entries):
+            raise CheckpointRefused("it has two entries of one name.", "Download it again.")
         if sum(entry.file_size for entry in entries) > min(LARGEST_BYTES, path.stat().st_size):
             raise CheckpointRefused("it claims more content than it has.", "Download it again.")
         if archive.testzip() is not None:
-            raise CheckpointRefused(
-                f"{path.name} is damaged: a checksum does not match.", "Download it again."
-            )
+            raise CheckpointRefused("it is damaged: a checksum does not match.", "Download it again.")
+        for entry in entries:
+            if entry.filename.lower().endswith(".pkl"):
+                screen(io.BytesIO(archive.read(entry)))
 
 
 def _state(module: Record, file: str) -> dict[str, StoredTensor]:
@@ -178,9 +180,9 @@ def _storage(stream, place: Span | bytes, where: str) -> tuple[torch.UntypedStor
         stream.seek(place.start)
         place = stream.read(place.length)
     try:
-        if type(place) is not bytes or place[:2] == b"PK":
+        if type(place) is not bytes or place[: len(ZIP)] == ZIP:
             raise ValueError("not a legacy storage")
-        screen(io.BytesIO(place), LEGACY_PICKLES)
+        screen_legacy(io.BytesIO(place))
         with warnings.catch_warnings():
             # Typed storages are deprecated, and what these files hold.
             warnings.simplefilter("ignore")

@@ -1,13 +1,14 @@
 """A look at the pickles inside torch's own files, before torch reads them.
 
-``torch.load(weights_only=True)`` executes nothing, but it is a Python program that trusts the file's shape: a nest of
-tuples some hundred thousand deep, used as a key, overflows the C stack and ends the process. So the instructions
-are walked through here first, as data, and torch only sees files that stay within what tensors need.
+``torch.load(weights_only=True)`` executes nothing, but it trusts the file's shape: a nest of tuples some hundred
+thousand deep, used as a key, overflows the C stack and ends the process. So the instructions are walked through
+here first, as data, and torch only sees files that stay within what tensors need.
 """
 
 from __future__ import annotations
 
 import struct
+import tarfile
 from typing import BinaryIO
 
 from inversion_core.checkpoints.pickle_records import Machine, Name, Record, refused
@@ -30,18 +31,32 @@ _STORAGES = {
 } | {Name("torch.storage", "UntypedStorage"), Name("torch.storage", "TypedStorage")}
 
 
-def screen(stream: BinaryIO, pickles: int = 1) -> None:
-    """Nothing, if the next pickles of the stream hold only what tensors need.
+def screen(stream: BinaryIO) -> None:
+    """Nothing, if the next pickle of the stream holds only what tensors need.
 
     Raises:
-        CheckpointRefused: they ask for more.
-        ValueError: and its like: they are damaged.
+        CheckpointRefused: it asks for more.
+        ValueError: it is damaged.
     """
-    for _ in range(pickles):
-        try:
-            _TorchMachine(stream).run()
-        except (TypeError, IndexError, KeyError, AttributeError, OverflowError, struct.error) as error:
-            raise ValueError("damaged") from error
+    try:
+        _TorchMachine(stream).run()
+    except (TypeError, IndexError, KeyError, AttributeError, OverflowError, struct.error) as error:
+        raise ValueError("damaged") from error
+
+
+def screen_legacy(stream: BinaryIO) -> None:
+    """The same for a file of the legacy format, which is several pickles and then raw data.
+
+    Raises:
+        CheckpointRefused: it asks for more, or is also a tar archive, which torch would look at first.
+        ValueError: it is damaged.
+    """
+    stream.seek(0)
+    if tarfile.is_tarfile(stream):
+        raise refused("it is a tar archive, which current weights are not")
+    stream.seek(0)
+    for _ in range(LEGACY_PICKLES):
+        screen(stream)
 
 
 class _TorchMachine(Machine):

@@ -309,6 +309,13 @@ def test_strided_views_and_half_precision_come_back(tmp_path):
     assert torch.equal(module.tensors["w"], torch.as_strided(values, (2, 3), (1, 4), 1).float())
 
 
+def test_tensors_of_something_else_are_refused(tmp_path):
+    for storage in ((1, 2), "x", None, {"a": 1}):
+        tensor = Tensor(storage, 0, (3,), (1,))
+        with pytest.raises(CheckpointRefused):
+            read_official_pickle(records(persistent(_parameters={"w": tensor}), tmp_path))
+
+
 def test_hostile_storages_are_refused(tmp_path):
     zipped = io.BytesIO()
     torch.save(torch.zeros(3), zipped)
@@ -466,6 +473,44 @@ def test_pt_files_of_anything_else_are_refused(tmp_path, content, zipped):
     torch.save(value, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
     with pytest.raises(CheckpointRefused):
         read_state_dict(tmp_path / "w.pt")
+
+
+def legacy_file(body):
+    """The legacy format around an object's pickle."""
+    system = {
+        "protocol_version": 1001,
+        "little_endian": True,
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
+    parts = [pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, system)]
+    return b"".join(parts) + body + pickle.dumps([], 2)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pt_files_that_would_overflow_torchs_stack_are_refused(tmp_path, zipped):
+    deep = b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s."
+    path = tmp_path / "deep.pt"
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", deep)
+            archive.writestr("archive/version", "3")
+    else:
+        path.write_bytes(legacy_file(deep))
+    with pytest.raises(CheckpointRefused):
+        read_state_dict(path)
+    tensor = Tensor(Storage(legacy_file(deep)), 0, (3,), (1,))
+    with pytest.raises(CheckpointRefused):
+        read_official_pickle(records(persistent(_parameters={"w": tensor}), tmp_path))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_state_dicts_of_modules_carry_their_versions(tmp_path, zipped):
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    torch.save(module.state_dict(), tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+    loaded = read_state_dict(tmp_path / "w.pt")
+    assert list(loaded) == list(module.state_dict()) and loaded["1.num_batches_tracked"].dtype == torch.int64
+    torch.save(dict(module.named_parameters()), tmp_path / "p.pt", _use_new_zipfile_serialization=zipped)
+    assert torch.equal(read_state_dict(tmp_path / "p.pt")["0.weight"], module[0].weight)
 
 
 def test_pt_archives_that_inflate_are_refused(tmp_path):
