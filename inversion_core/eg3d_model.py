@@ -140,7 +140,11 @@ class EG3DModel:
         photo = to_float(portrait.image)
         if front.shape != photo.shape:
             photo = _resized(photo, len(front))
-        mask = face_mask(portrait.landmarks, len(front))
+        if np.isfinite(portrait.landmarks).all():
+            mask = face_mask(portrait.landmarks, len(front))
+        else:
+            # Aligned by hand: nothing is known of where the face ends.
+            mask = np.ones(front.shape[:2], np.float32)
         scores = {"psnr": psnr(front, photo, mask), "ssim": ssim(front, photo, mask)}
         camera = Camera.from_label(c[0].cpu().numpy())
         detail = PlanesDetail(found.ws, c, found.features, found.refined, found.mask, found.planes)

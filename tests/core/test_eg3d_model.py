@@ -1,5 +1,7 @@
 """A converted EG3D/GOAE folder behaves as any model: invert, edit, view, sculpt, pack, unpack."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,11 @@ def test_inversion_has_a_latent_and_scores(inversion):
     assert inversion.latent.ws.shape == (10, 32) and inversion.latent.space == "w+"
     assert inversion.latent.generator == "small" and inversion.method == "encoder"
     assert set(inversion.scores) == {"psnr", "ssim"} and inversion.seconds > 0
+
+
+def test_portraits_without_landmarks_are_taken(model, portrait):
+    unknown = dataclasses.replace(portrait, landmarks=np.full((478, 3), np.nan, np.float32))
+    assert np.isfinite(finish(model.invert(unknown)).scores["psnr"])
 
 
 def test_views_do_not_run_the_backbone(model, inversion, monkeypatch):
