@@ -6,5 +6,6 @@ from inversion_core.checkpoints.load import (
     load_generator,
     load_goae,
 )
+from inversion_core.checkpoints.stylesdf import load_e3dge, load_stylesdf
 
-__all__ = ["convert_generator", "convert_goae", "load_generator", "load_goae"]
+__all__ = ["convert_generator", "convert_goae", "load_e3dge", "load_generator", "load_goae", "load_stylesdf"]

@@ -38,7 +38,7 @@ class Boundary(NamedTuple):
 
 
 def read_boundaries(folder: Path | str) -> dict[str, Boundary]:
-    """The attributes whose ``renderer_NAME/boundary.npy`` and ``decoder_NAME/boundary.npy`` are in the folder.
+    """The attributes in a folder of ``renderer_NAME/boundary.npy`` and ``decoder_NAME/boundary.npy``.
 
     Raises:
         CheckpointRefused: there is none, one has no partner, or a file is damaged.

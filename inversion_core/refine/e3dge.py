@@ -132,7 +132,7 @@ class E3DGE(nn.Module):
     def invert(
         self, image: Tensor, azim: Tensor | float | None = None, elev: Tensor | float | None = None
     ) -> E3DGEInversion:
-        """Codes, camera and local features of pictures; the camera is found unless it is given, in radians."""
+        """Codes, camera and local features of pictures; the camera is found unless given, in radians."""
         image = self.pooled(image)
         if azim is None or elev is None:
             found = self.pose(image)
@@ -153,7 +153,7 @@ class E3DGE(nn.Module):
     ) -> E3DGEInversion:
         """The head moved along boundaries by strengths counted from the photo's own codes.
 
-        The residual is aligned to the edited thumb in the photo's view, and its features take the edited depth.
+        The residual is aligned to the edited thumb in the photo's view; its features take the edited depth.
 
         Args:
             boundaries: of :func:`inversion_core.refine.boundaries.read_boundaries`, or their folder.
@@ -187,7 +187,7 @@ class E3DGE(nn.Module):
     def local_view(
         self, codes: Codes, residual: Tensor, reference: AlignedMap, azim: Tensor, elev: Tensor
     ) -> LocalView:
-        """The view from azim, elev (N,): by codes alone first, then with features aligned to what that shows."""
+        """The view from azim, elev (N,): by codes alone, then with features aligned to what that shows."""
         renderer = self.generator.renderer
         trace = renderer.trace(codes.renderer, azim, elev)
         base = renderer.shade(trace, codes.renderer)
