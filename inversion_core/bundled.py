@@ -25,7 +25,17 @@ from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, fit_landmarks, seated_teeth, snapped
 from inversion_core.portrait import Portrait
-from inversion_core.refine.canonical import Layer, PhotoDetail, fuse, sampled, smoothstep, with_vertices
+from inversion_core.refine.canonical import (
+    MIRROR_WEIGHT,
+    SEEN_STRAIGHT,
+    WEIGHT,
+    Layer,
+    PhotoDetail,
+    fuse,
+    sampled,
+    smoothstep,
+    with_vertices,
+)
 from inversion_core.refine.hair import build_hair, flat_ears, hidden_ears
 from inversion_core.refine.matte import decontaminated
 from inversion_core.refine.outline import inflate_shell
@@ -36,6 +46,10 @@ from inversion_core.task import Progress, Task
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""
+LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
+"""MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
+LOWER_LIP = 17
+"""MediaPipe's point below the mouth: clothes begin no higher."""
 STRONGEST_UNIT = 1.3
 
 
@@ -102,7 +116,13 @@ class BundledModel:
         shown = hair.faces[(in_photo[hair.faces] > 0.5).all(1)]
         skin_faces = template.faces[template.skin_faces]
         shell = inflate_shell(
-            fine, skin_faces, (hair.vertices, shown), fit.camera, portrait.person, hair_share
+            fine,
+            skin_faces,
+            (hair.vertices, shown),
+            fit.camera,
+            portrait.person,
+            hair_share,
+            float(portrait.landmarks[LOWER_LIP, 1]),
         )
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)
@@ -159,12 +179,15 @@ class BundledModel:
         """The head with the moves applied; some 15 ms."""
         template, detail = self.template, inversion.detail
         identity, expression, shape = self.codes(inversion.latent, moves)
+        expression = self._lids_meeting(inversion, identity, expression, shape)
         coarse = template.coarse(identity, expression, shape) + detail.corrective
         vertices = template.fine(coarse) + detail.lying
         moved = vertices - detail.head.vertices
-        head = with_vertices(detail.head, vertices)
         normals = vertex_normals(vertices, template.faces)
         light, hair = colour_factors(template, detail, self.ageing, moves)
+        attributes, lashes = self._closed_lids(inversion, expression)
+        light = light * lashes
+        head = replace(detail.head, vertices=vertices, attributes=attributes)
         furthest = float(np.abs(moved[template.part == SKIN]).max())
         if furthest > 1e-5:
             light = light * relit(detail.light, self._normals(detail), normals)
@@ -190,6 +213,45 @@ class BundledModel:
             moves=dict(moves),
             inversion=inversion,
         )
+
+    def _lids_meeting(self, inversion: Inversion, identity, expression, shape) -> NDArray[np.float32]:
+        """The expression with closing lids stopped where they meet: narrow eyes need less than the whole unit."""
+        template, open_eyes, result = (
+            self.template,
+            inversion.latent.ws[len(self.template.identity) :],
+            expression,
+        )
+        for unit, (upper, lower) in zip(CLOSING, LID_PAIRS, strict=True):
+            index = template.units.index(unit)
+            added = expression[index] - open_eyes[index]
+            if added <= 0:
+                continue
+            result = result if result is not expression else expression.copy()
+            result[index] = open_eyes[index]
+            coarse = template.coarse(identity, result, shape) + inversion.detail.corrective
+            lids = template.landmarks(coarse)[[*upper, *lower]].reshape(2, -1, 3)
+            travel = template.landmarks(template.unit_offsets[index])[[*upper, *lower]].reshape(2, -1, 3)
+            gap, closing = (lids[0] - lids[1])[:, 1], (travel[1] - travel[0])[:, 1]
+            enough = float(np.median(gap / np.maximum(closing, 1e-4)))
+            result[index] = open_eyes[index] + added * np.clip(1.05 * enough, 0.2, 1.2)
+        return result
+
+    def _closed_lids(self, inversion: Inversion, expression: NDArray) -> tuple[NDArray, NDArray]:
+        """The head's attributes with the photo's open eyes taken off closing lids, and (V, 1) dark lashes."""
+        attributes, template = inversion.detail.head.attributes, self.template
+        modes = len(template.identity)
+        shade = np.ones((len(template.part), 1), np.float32)
+        for unit, (lid, margin) in zip(CLOSING, template.lids, strict=True):
+            index = template.units.index(unit)
+            closed = float(
+                smoothstep(np.float32(expression[index] - inversion.latent.ws[modes + index]), 0.15, 0.8)
+            )
+            if closed > 0:
+                if attributes is inversion.detail.head.attributes:
+                    attributes = attributes.copy()
+                attributes[:, [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= (1 - closed * lid)[:, None]
+                shade *= (1 - 0.88 * closed * margin)[:, None]
+        return attributes, shade
 
     def _normals(self, detail: PhotoDetail) -> NDArray[np.float32]:
         return vertex_normals(detail.head.vertices, detail.head.faces)

@@ -113,6 +113,30 @@ class HeadTemplate:
         return result
 
     @cached_property
+    def lids(self) -> NDArray[np.float32]:
+        """(2, 2, V) for either eye (the head's left, right): how far a vertex belongs to the closing lid, and to
+        its margin, where the lashes sit; both in [0, 1]."""
+        result = []
+        for unit in ("eye-left-closure", "eye-right-closure"):
+            offsets = self.fine(self.unit_offsets[self.units.index(unit)])
+            travel = np.linalg.norm(offsets, axis=1)
+            share = travel / travel.max() * (self.part == SKIN)
+            # The margin is the closed lid's lower edge, from one corner of the eye to the other.
+            closed = self.fine(self.mean) + offsets
+            moving = np.flatnonzero((self.part == SKIN) & (-offsets[:, 1] > 0.08 * travel.max()))
+            x, y = closed[moving, 0], closed[moving, 1]
+            edges = np.linspace(x.min(), x.max() + 1e-6, 17)
+            column = np.digitize(x, edges) - 1
+            lowest = np.full(16, np.inf)
+            np.minimum.at(lowest, column, y)
+            known = np.isfinite(lowest)
+            lowest = np.interp(x, ((edges[1:] + edges[:-1]) / 2)[known], lowest[known])
+            margin = np.zeros(len(self.part), np.float32)
+            margin[moving] = np.clip(1.15 - (y - lowest) / 0.0042, 0, 1)
+            result.append(np.stack([np.clip((share - 0.12) / 0.3, 0, 1), margin]))
+        return np.stack(result).astype(np.float32)
+
+    @cached_property
     def behind(self) -> NDArray[np.float32]:
         """(V,) how much farther away than it is each vertex is drawn: wide mouths must not push teeth, tongue or
         the mouth's lining through lips and cheeks."""

@@ -205,7 +205,7 @@ def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray
     if not (front & lower).any() or not (front & ~lower).any():
         return result
     opening = max(float(lips[0, 1] - lips[1, 1]), 0.0)
-    edge = lips[0, 1] - np.clip(0.75 * opening, 0.008, 0.032)
+    edge = lips[0, 1] - np.clip(0.75 * opening, 0.0, 0.032)
     result[teeth[~lower], 1] = edge - coarse[teeth[front & ~lower], 1].min()
     below = edge - 0.001 - coarse[teeth[front & lower], 1].max()
     result[teeth[lower]] = [0.0, np.clip(below, -0.012, 0.0), -0.007]

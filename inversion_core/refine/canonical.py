@@ -289,6 +289,9 @@ def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
         default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None]
     carried = _carried(template, low, sure, default, pull)
     carried = np.where(sure[:, None] > 0, low, carried)
+    # A closing lid is skin: what surrounds an open eye is lashes and shadow.
+    lid = 0.6 * template.lids[:, 0].max(0)[:, None]
+    carried = carried * (1 - lid) + typical * 0.97 * lid
     base = _smoothed(adjacency, carried, 2).astype(np.float32)
 
     mirror = template.mirror
@@ -341,7 +344,9 @@ def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDAr
     for row in np.flatnonzero(seen.any(1)):
         known = np.flatnonzero(seen[row])
         nearest = known[np.argmin(np.abs(known[None] - columns[:, None]), 1)]
-        share = smoothstep(np.abs(nearest - columns).astype(np.float32), 5, 22)
+        # Hair seen near by is followed far, bare skin only a little: the scalp begins behind the temple.
+        reach = 8 + 14 * hairy[row, nearest]
+        share = smoothstep(np.abs(nearest - columns) / reach, 0.25, 1.0)
         result[row] = (1 - share) * hairy[row, nearest] + share * unseen[row]
     return cv2.GaussianBlur(result, (0, 0), 1.0)
 

@@ -157,9 +157,9 @@ def _binned(row: NDArray, column: NDArray, values: NDArray, largest: bool) -> ND
 
 def _standoff_by_side(
     base: NDArray, centre: NDArray, camera: Camera, person: NDArray[np.float32], hair: NDArray[np.float32]
-) -> tuple[NDArray, NDArray]:
-    """(2, ROWS) standoff seen at the picture's right and left outline, NaN where the frame cuts it off,
-    and (2, ROWS) whether hair is what meets the background there."""
+) -> tuple[NDArray, NDArray, NDArray]:
+    """(2, ROWS) standoff seen at the picture's right and left outline, NaN where the frame cuts it off;
+    (2, ROWS) what it is at least there; and (2, ROWS) whether hair is what meets the background."""
     size = person.shape[0]
     right, forward = camera.cam2world[:3, 0].astype(np.float64), camera.cam2world[:3, 2].astype(np.float64)
     up = np.array([0.0, 1.0, 0.0]) - forward[1] * forward
@@ -169,7 +169,7 @@ def _standoff_by_side(
     steps = np.arange(0.03, 0.62, 0.0015)
     elevation = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1) * np.pi / 2
     drop = -np.clip((np.arange(ROWS) - DOME_ROWS) / CURTAIN_ROWS, 0, 1) * CURTAIN
-    standoff, hairy = np.full((2, ROWS), np.nan), np.zeros((2, ROWS))
+    standoff, least, hairy = np.full((2, ROWS), np.nan), np.zeros((2, ROWS)), np.zeros((2, ROWS))
     for side, sign in enumerate((1, -1)):
         column = int(np.round(((yaw + sign * np.pi / 2) / (2 * np.pi) + 0.5) * COLUMNS)) % COLUMNS
         for row in range(ROWS):
@@ -186,7 +186,9 @@ def _standoff_by_side(
             hairy[side, row] = hair[y[rim], x[rim]].mean()
             if inside[end]:
                 standoff[side, row] = steps[end] - base[row, column]
-    return standoff, hairy
+            else:
+                least[side, row] = steps[end] - base[row, column]
+    return standoff, least, hairy
 
 
 def _completed(values: NDArray) -> NDArray:
@@ -235,13 +237,14 @@ def build_hair(
     bare = kept & (template.ears[skin] < 0.02)
     scalp = np.clip(_binned(row[bare], column[bare], template.scalp[skin][bare], largest=False), 0, 1)
 
-    seen, hairy = _standoff_by_side(base, centre, camera, person, hair)
+    seen, least, hairy = _standoff_by_side(base, centre, camera, person, hair)
     profiles, long = [], []
     for side in range(2):
         grown = np.where(hairy[side] > 0.4, seen[side], 0.0)
         unknown = np.isnan(seen[side]) & (hairy[side] > 0.4)
         grown[unknown] = np.nan
-        profile = np.clip(_completed(grown), 0, REACH)
+        cut_off = np.where(unknown, least[side] + 0.01, 0)
+        profile = np.clip(np.maximum(_completed(grown), cut_off), 0, REACH)
         below = hairy[side, DOME_ROWS:] > 0.4
         gap = np.flatnonzero(np.convolve(~below, np.ones(4), "valid") == 4)
         length = int(gap[0]) if gap.size else CURTAIN_ROWS

@@ -61,12 +61,15 @@ def inflate_shell(
     camera: Camera,
     person: NDArray[np.float32],
     hair_share: NDArray[np.float32],
+    highest: float,
 ) -> Shell | None:
     """The shell for one photo, or None where head and hair fill the mask.
 
     Args:
         fine: (V, 3) the fitted head; skin_faces: (F, 3) its skin; hair: vertices and faces of the hair in the photo.
         person, hair_share: (512, 512) the soft masks.
+        highest: picture heights from the top (0 … 1) above which there is no shell: what sticks out beside the face
+            is an ear or hair, and would tear off in other views.
     """
     soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
     mask = soft > 0.35
@@ -77,6 +80,7 @@ def inflate_shell(
     # Slivers along the hair would stand out like combs in other views; the hair layer has its own soft edge.
     hairy = cv2.resize(hair_share, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.4
     beyond = mask & ~body & ~hairy
+    beyond[: int(highest * GRID)] = False
     beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     if beyond.sum() < 12:
         return None

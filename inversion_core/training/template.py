@@ -85,10 +85,6 @@ SHAPES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {f"cheek/{s}-cheek-{k}-incr": w for s in "lr" for k, w in (("volume", 1.0), ("inner", 0.6))},
         {f"cheek/{s}-cheek-{k}-decr": w for s in "lr" for k, w in (("volume", 1.0), ("inner", 0.6))},
     ),
-    "nose_width": (
-        {"nose/nose-scale-horiz-incr": 0.8, "nose/nose-nostrils-width-incr": 0.5},
-        {"nose/nose-scale-horiz-decr": 0.8, "nose/nose-nostrils-width-decr": 0.5},
-    ),
     "nose_length": (
         {"nose/nose-scale-vert-incr": 1.0, "nose/nose-trans-down": 0.2},
         {"nose/nose-scale-vert-decr": 1.0, "nose/nose-trans-up": 0.2},
@@ -112,7 +108,7 @@ SHAPES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {f"ears/{s}-ear-scale-decr": 1.0 for s in "lr"},
     ),
 }
-"""Shape sliders that MakeHuman's targets express; ``jaw_width`` and the characters are made in code below."""
+"""Shape sliders that MakeHuman's targets express; ``jaw_width``, ``nose_width`` and the characters are made in code below."""
 
 
 def to_world(vertices: NDArray[np.float32], centre: NDArray[np.float32], reference: NDArray[np.float32]):
@@ -180,9 +176,22 @@ def _jaw(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[n
     height = _bump(y, chin[1] - 0.05, chin[1] + 0.005, mouth[1] + 0.02, nose[1] + 0.03)
     depth = _bump(z, ear[2] - 0.10, ear[2] - 0.02, chin[2] - 0.02, chin[2] + 0.06)
     half = abs(ear[0])
-    side = np.sign(x) * np.clip(np.abs(x) / half, 0, 1) ** 1.6
+    side = np.sign(x) * np.clip(np.abs(x) / half, 0, 1) ** 3.0
     offsets = np.zeros_like(mean)
-    offsets[:, 0] = 0.16 * half * side * height * depth
+    offsets[:, 0] = 0.20 * half * side * height * depth
+    return offsets
+
+
+def _nose(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(C, 3) offsets that widen the nose, most at its wings and less towards its root."""
+    root, tip, base = landmarks[168], landmarks[4], landmarks[2]
+    wing = 0.5 * (abs(landmarks[129, 0]) + abs(landmarks[358, 0]))
+    x, y, z = mean.T
+    height = _bump(y, base[1] - 0.018, base[1] + 0.004, tip[1] + 0.012, root[1] + 0.01)
+    across = _bump(np.abs(x), -1.0, 0.0, 1.05 * wing, 2.1 * wing)
+    depth = np.clip((z - landmarks[129, 2] + 0.04) / 0.03, 0, 1)
+    offsets = np.zeros_like(mean)
+    offsets[:, 0] = 0.40 * x * height * across * depth
     return offsets
 
 
@@ -228,6 +237,8 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
     negative = {name: direction(low) for name, (_, low) in SHAPES.items()}
     jaw = _jaw(neutral, landmarks)
     positive["jaw_width"], negative["jaw_width"] = jaw, -jaw
+    nose = _nose(neutral, landmarks)
+    positive["nose_width"], negative["nose_width"] = nose, -nose
     positive["age"] = macro(age=0.98) + 0.5 * direction({"head/head-age-incr": 1.0})
     negative["age"] = 0.6 * macro(age=0.26)
     positive["weight"] = macro(weight=1.0) + 0.4 * direction({"head/head-fat-incr": 1.0})
@@ -244,9 +255,10 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
         canonical_expression.update(expression_recipe(unit, strength))
     canonical = np.asarray(matrix @ builder.place(builder.average, canonical_expression), np.float32)
     yield Progress(samples, samples, "maps")
+    ear_shift = direction({f"ears/{side}-ear-trans-up": 1.0 for side in "lr"})
     mean_landmarks = (mean[landmark_vertices] * landmark_weights[..., None]).sum(1)
     scalp, mantle, ears = _regions(
-        mean_landmarks, np.asarray(matrix @ mean, np.float32), matrix @ positive["ear_size"], part, faces
+        mean_landmarks, np.asarray(matrix @ mean, np.float32), matrix @ ear_shift, part, faces
     )
     return HeadTemplate(
         mean=mean,
@@ -372,7 +384,7 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     """(V,) scalp, mantle and ear weights in [0, 1] on the average head.
 
     The scalp lies outside the face's oval, above the nape; the mantle (sides and back of the neck) is what long
-    hair hides; ears are whatever the ear slider moves.
+    hair hides; ears are whatever moves when ears are shifted.
     """
     x, y, z = fine.T.astype(np.float64)
     skin = part == SKIN
@@ -392,7 +404,7 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     lowest = lowest + np.clip((z - ear_hole[2] + 0.06) / 0.1, 0, 1) * 0.03
     above = np.clip((y - lowest) / 0.03, 0, 1)
     ears = np.linalg.norm(ear_offsets, axis=1)
-    ears = np.clip((ears / ears.max() - 0.3) / 0.3, 0, 1) * skin
+    ears = np.clip((ears / ears.max() - 0.45) / 0.3, 0, 1) * skin
     scalp = beyond_face * above * (1 - ears) * skin
     neck_back = np.clip((ear_hole[2] + 0.005 - z) / 0.03, 0, 1)
     shoulder = landmarks[152, 1] - 0.075
