@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from inversion_core import cli_official
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
@@ -283,13 +284,18 @@ def doctor(as_json: bool) -> None:
     sys.exit(4 if found.problems else 0)
 
 
-@facet.command()
+@facet.group(invoke_without_command=True)
 @json_option
-def models(as_json: bool) -> None:
-    """List the models that are installed."""
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models that are installed, or add one."""
+    if context.invoked_subcommand is not None:
+        return
+    from inversion_core.checkpoints.install import installed_models
     from inversion_core.model import MODELS, read_card
 
-    cards = [read_card(folder.parent) for folder in sorted(MODELS.glob("*/card.json"))]
+    folders = [card.parent for card in sorted(MODELS.glob("*/card.json"))] + installed_models()
+    cards = [read_card(folder) for folder in folders]
     record = [
         {"name": c.name, "title": c.title, "kind": c.kind, "licence": c.licence, "digest": c.digest}
         for c in cards
@@ -345,6 +351,10 @@ def geometry(assets: Path, out: Path, heads: int, seed: int) -> None:
     save_template(template, out / "geometry.safetensors")
     click.echo(str(out / "geometry.safetensors"))
 
+
+facet.add_command(cli_official.sample)
+models.add_command(cli_official.add)
+train.add_command(cli_official.goae)
 
 if __name__ == "__main__":
     main()

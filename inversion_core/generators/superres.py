@@ -102,6 +102,9 @@ class Superresolution(nn.Module):
                 f"This model renders at most {side} x {side} rays.",
                 f"Use a rendering resolution up to {side}.",
             )
+        if features.requires_grad and not self.shape.enlarges:
+            # The picture shares the features' memory, whose old values the gradient still needs.
+            features = features.clone()
         codes = ws[:, -1:].expand(-1, 3, -1)
         x, picture = self.block0(features, rgb, codes, noise_mode)
         return self.block1(x, picture, codes, noise_mode)[1]

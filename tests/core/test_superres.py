@@ -103,3 +103,13 @@ def test_too_many_rays_for_a_module_that_does_not_reduce():
 def test_activations_are_clamped_at_256_where_half_precision_was_trained():
     assert module("SuperresolutionHybrid2X").block0.conv0.conv_clamp == 256
     assert module("SuperresolutionHybrid2X", sr_num_fp16_res=0).block0.conv0.conv_clamp is None
+
+
+def test_gradients_pass_where_the_picture_is_written_in_place():
+    network = module("SuperresolutionHybrid2X")
+    leaf = torch.randn(1, 8, 64, 64, requires_grad=True)
+    features = leaf * 1.0
+    rgb = features[:, :3]
+    image = network(rgb, features, torch.randn(1, 2, 16))
+    (image.square().mean() + rgb.square().mean()).backward()
+    assert torch.isfinite(leaf.grad).all() and (leaf.grad != 0).float().mean() > 0.9

@@ -1,0 +1,132 @@
+"""Official files on the command line: adding models, samples, training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from official_pickles import tiny_generator, write_official
+
+from inversion_core import cli, cli_official
+from inversion_core.checkpoints import load_generator, load_goae
+from inversion_core.checkpoints.install import install_model, installed_models
+from inversion_core.encoders.goae import GOAEEncoder, GOAESettings
+from inversion_core.encoders.swin import SwinSettings
+from inversion_core.errors import CheckpointRefused, UsageError
+from inversion_core.generators.triplane import VolumeSettings
+from inversion_core.model import load_model
+from inversion_core.refine.afa import AFA, AFASettings
+
+SWIN = SwinSettings(64, 4, 8, (1, 1, 2, 1), (1, 2, 2, 4), 4, (3, 3, 3, 2))
+ENCODER = GOAESettings(swin=SWIN, hidden=48)
+ALIGNMENT = AFASettings(stages=(16, 32), blocks=1, channels=16, hidden=24)
+
+
+@pytest.fixture(autouse=True)
+def homes(tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Official files of one small system; the encoder's sizes are the test's, its layout the official one."""
+    folder = tmp_path_factory.mktemp("official")
+    volume = VolumeSettings(depth_resolution=6, depth_resolution_importance=6)
+    generator = tiny_generator(
+        superresolution="SuperresolutionHybrid2X", volume=volume, neural_rendering_resolution=16
+    )
+    write_official(folder / "small.pkl", generator)
+    torch.save(GOAEEncoder(ENCODER).state_dict(), folder / "encoder.pt")
+    torch.save(AFA(ALIGNMENT).state_dict(), folder / "afa.pt")
+    np.save(folder / "age.npy", np.ones((1, 14, 512), np.float32))
+    return folder
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The official sizes, made small."""
+    monkeypatch.setattr("inversion_core.checkpoints.install.GOAESettings", lambda: ENCODER)
+    monkeypatch.setattr("inversion_core.checkpoints.install.AFASettings", lambda: ALIGNMENT)
+
+
+def facet(*words):
+    return CliRunner().invoke(cli.facet, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_generator_with_directions_becomes_a_model(files):
+    result = facet("models", "add", files / "small.pkl", files / "age.npy", "--json")
+    record = json.loads(result.output)
+    assert record["name"] == "small" and record["kind"] == "eg3d" and record["sliders"] == ["age"]
+    listed = json.loads(facet("models", "--json").output)["models"]
+    assert "small" in [model["name"] for model in listed]
+    assert [folder.name for folder in installed_models()] == ["small"]
+
+
+def test_goae_joins_a_generator_that_is_there(files, small):
+    folder = install_model([files / "small.pkl", files / "age.npy"], "cats")
+    with pytest.raises(UsageError, match="encoder and its AFA"):
+        install_model([files / "encoder.pt"], "cats")
+    assert install_model([files / "encoder.pt", files / "afa.pt"], "cats") == folder
+    model = load_model(folder, "cpu")
+    assert model.goae is not None and [d.name for d in model.directions] == ["age"]
+    assert [s.name for s in model.card.sliders] == ["age"]
+    assert load_goae(folder).encode(torch.zeros(1, 3, 64, 64)).shape == (1, 14, 512)
+
+
+def test_parts_that_do_not_make_a_model(files, small, tmp_path):
+    for words, message in (
+        ([files / "age.npy"], "no name"),
+        ([files / "small.pkl", files / "small.pkl"], "both the generator"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            install_model(words)
+    with pytest.raises(UsageError, match="no model"):
+        install_model([files / "age.npy"], "absent")
+    for name in ("../up", "", ".", "a/b", "x" * 80):
+        with pytest.raises(UsageError, match="no name"):
+            install_model([files / "age.npy"], name)
+    (tmp_path / "notes.txt").write_text("")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pt")
+    for path in ("notes.txt", "other.pt"):
+        with pytest.raises(CheckpointRefused, match="no file of EG3D or GOAE"):
+            install_model([tmp_path / path], "x")
+    assert installed_models() == []
+
+
+def test_samples_of_a_model(files, tmp_path):
+    result = facet(
+        "sample",
+        "--model",
+        files / "small.pkl",
+        "--seeds",
+        "0-1",
+        "--trunc",
+        "0.7",
+        "-o",
+        tmp_path / "out",
+        "--device",
+        "cpu",
+        "--json",
+    )
+    written = json.loads(result.output)["samples"]
+    assert [sample["seed"] for sample in written] == [0, 1] and set(written[0]) == {"seed", "picture"}
+    assert (tmp_path / "out" / "seed0001.png").exists()
+
+
+def test_lists_of_seeds():
+    assert cli_official.numbers("0-3,7, 12-12") == [0, 1, 2, 3, 7, 12]
+    for words in ("", "a", "3-1", "1-", "-3", "0-99999", "4294967296"):
+        with pytest.raises(UsageError):
+            cli_official.numbers(words)
+
+
+def test_training_starts_and_leaves_a_model(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("inversion_core.training.goae.GOAEEncoder", lambda _: GOAEEncoder(ENCODER))
+    monkeypatch.setattr("inversion_core.training.goae.AFA", lambda _: AFA(ALIGNMENT))
+    words = ["--steps", 2, "--alignment-steps", 1, "--batch", 1, "--device", "cpu", "-o", tmp_path / "run"]
+    facet("train", "goae", "--model", files / "small.pkl", *words)
+    assert load_goae(tmp_path / "run" / "model").encoder.settings == ENCODER
+    assert load_generator(tmp_path / "run" / "model").num_ws == 14
+    assert (tmp_path / "run" / "curves.csv").exists()
