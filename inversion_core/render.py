@@ -16,6 +16,8 @@ from inversion_core.shading import shade
 
 NEAR_PHOTO, FAR_FROM_PHOTO = np.radians(4.0), np.radians(20.0)
 """Angles from the photo's view between which trust in grazing pixels fades."""
+HAIR_LEAD = 0.007
+"""World units by which hair counts as nearer than it is: what lies close under it must not poke through."""
 PERSON, HAIR, OPAQUE = 0, 1, -1
 
 
@@ -49,13 +51,15 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
-    for layer, light, other, mask, inner in (
-        (head.shell, head.shell_light, detail.photo, PERSON, 0.6),
-        (head.hair, head.hair_light, detail.hair_texture, HAIR, 0.6),
+    for layer, light, other, mask, inner, nearer in (
+        (head.shell, head.shell_light, detail.photo, PERSON, 0.6, 0.0),
+        (head.hair, head.hair_light, detail.hair_texture, HAIR, 0.6, HAIR_LEAD),
     ):
         if not len(layer.faces):
             continue
-        above = rasterise(layer.vertices, layer.faces, camera, full)
+        above = rasterise(
+            layer.vertices, layer.faces, camera, full, np.full(len(layer.vertices), -nearer, np.float32)
+        )
         shaded = shade(
             above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight
         )

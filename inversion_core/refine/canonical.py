@@ -352,11 +352,7 @@ def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDAr
 
 
 def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
-    """(H, W, 3) hair all round the head: the photo's where it is seen, reflected copies of it elsewhere.
-
-    Reflection keeps strands continuous across the border between seen and unseen hair. Brightness is evened out in
-    the copies, or the light of one side would be painted on the other.
-    """
+    """(H, W, 3) hair all round the head: the photo's where it is seen, strands in its colours elsewhere."""
     shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
     dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
     colours = sampled(photo, dense.reshape(-1, 2)).reshape(*HAIR_TEXTURE, 3)
@@ -365,51 +361,36 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
     sure = cv2.erode(sure.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if sure.sum() < 400:
         return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
-    known = sure.astype(np.float32)[..., None]
-    even, weight = colours * known, known[..., 0]
-    low = (
-        cv2.GaussianBlur(even, (0, 0), 14) / np.maximum(cv2.GaussianBlur(weight, (0, 0), 14), 1e-4)[..., None]
+    known = sure.astype(np.float32)
+    low = _spread(colours, known, hair_colour)
+    detail = (colours / np.maximum(low, 0.02)).mean(-1)[sure]
+    strength = float(np.clip(detail.std(), 0.04, 0.17))
+    # Strands: noise drawn out along the fall of the hair, fine over coarse, as uneven as the hair that is seen.
+    noise = np.random.default_rng(0).standard_normal(HAIR_TEXTURE).astype(np.float32)
+    strands = sum(
+        weight * layer / layer.std()
+        for weight, layer in (
+            (0.7, cv2.GaussianBlur(noise, (0, 0), sigmaX=0.7, sigmaY=16)),
+            (0.6, cv2.GaussianBlur(noise[::-1], (0, 0), sigmaX=2.5, sigmaY=30)),
+        )
     )
-    typical = np.median(colours[sure], 0)
-    target = typical + 0.35 * (low - typical)
-    flat = np.clip(colours - low + target, 0, 1)
-    copied = np.empty_like(flat)
-    columns = np.arange(HAIR_TEXTURE[1])
-    rows = np.flatnonzero(sure.sum(1) >= 8)
-    if not rows.size:
-        return np.broadcast_to(typical.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
-    for row in range(HAIR_TEXTURE[0]):
-        source = rows[np.argmin(np.abs(rows - row))]
-        # Rows without hair of their own repeat, reflected, the rows above or below.
-        if source != row:
-            mirrored = 2 * source - row
-            source = mirrored if 0 <= mirrored < HAIR_TEXTURE[0] and sure[mirrored].sum() >= 8 else source
-        copied[row] = flat[source][_nearest_reflected(sure[source], columns)]
-    soft = cv2.GaussianBlur(cv2.erode(known[..., 0], np.ones((9, 9))), (0, 0), 4)[..., None]
-    result = colours * soft + copied * (1 - soft)
-    strands = cv2.GaussianBlur(result, (0, 0), sigmaX=0.6, sigmaY=2.0)
-    return (result * soft + strands * (1 - soft)).astype(np.float32)
+    drawn = low * (1 + strength * strands)[..., None]
+    soft = cv2.GaussianBlur(cv2.erode(known, np.ones((9, 9))), (0, 0), 4)[..., None]
+    return np.clip(colours * soft + drawn * (1 - soft), 0, 1).astype(np.float32)
 
 
-def _nearest_reflected(known: NDArray[np.bool_], columns: NDArray) -> NDArray[np.int64]:
-    """For each column a known one: itself, or its reflection at the nearest known run, bouncing within that run."""
-    width = len(known)
-    edges = np.flatnonzero(np.diff(np.r_[False, known, False].astype(int)))
-    starts, ends = edges[::2], edges[1::2] - 1
-    wide = ends - starts >= min(12, (ends - starts).max())
-    starts, ends = starts[wide], ends[wide]
-    result, best = columns.copy(), np.full(width, np.inf)
-    for start, end in zip(starts, ends, strict=True):
-        for shift in (-width, 0, width):  # the head is round
-            low, high = start + shift, end + shift
-            distance = np.maximum(np.maximum(low - columns, columns - high), 0)
-            period = 2 * max(high - low, 1)
-            phase = (columns - low) % period
-            inside = low + np.where(phase > high - low, period - phase, phase) - shift
-            nearer = distance < best
-            result = np.where(nearer, inside, result)
-            best = np.minimum(best, distance)
-    return np.clip(result, 0, width - 1)
+def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.float32]:
+    """(H, W, 3) low frequencies of the known colours, carried into the rest, near before far."""
+    result, left = np.zeros_like(colours), np.ones(known.shape, np.float32)
+    for size in (10.0, 20.0, 40.0, 80.0, 160.0):
+        weight = cv2.GaussianBlur(known, (0, 0), size)
+        colour = (
+            cv2.GaussianBlur(colours * known[..., None], (0, 0), size) / np.maximum(weight, 1e-6)[..., None]
+        )
+        share = np.clip(weight / 0.15, 0, 1) * left
+        result += colour * share[..., None]
+        left = left - share
+    return result + left[..., None] * np.asarray(fallback, np.float32)
 
 
 def _shell_layer(shell: Shell | None, camera: Camera, photo) -> Layer:

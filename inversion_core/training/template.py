@@ -397,7 +397,9 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     )
     outside /= 4096
     ear_hole = 0.5 * (landmarks[234] + landmarks[454])
-    behind = np.clip((ear_hole[2] - 0.01 - z) / 0.03, 0, 1)
+    # On the side of the head hair begins before the ear, at the temple; below the ear's top, behind it.
+    front = ear_hole[2] - 0.01 + 0.065 * np.clip((y - ear_hole[1] - 0.015) / 0.05, 0, 1)
+    behind = np.clip((front - z) / 0.025, 0, 1)
     beyond_face = np.maximum(np.clip(outside / 0.02, 0, 1), behind)
     # The nape's hairline rises from the skull's base to the ears.
     lowest = np.where(z < ear_hole[2] - 0.06, ear_hole[1] - 0.075, ear_hole[1] + 0.01)
