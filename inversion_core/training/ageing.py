@@ -26,6 +26,8 @@ FINE, COARSE = 0.0015, 0.035
 """Detail between these widths (share of the atlas) is kept: JPEG noise below, tone above."""
 STRENGTH = 1.8
 """The painted skins are mild; their folds are deepened by this exponent."""
+CHROMA = 0.35
+"""Share of the colour in the ratio that is kept: blotches of three old skins would mark every other one."""
 
 
 def build_ageing(
@@ -49,7 +51,7 @@ def build_ageing(
 
 def ageing_picture(sampler: CanonicalSampler, size: int) -> NDArray[np.uint8]:
     """(size, size, 3) bytes of the ratio in the template's atlas; all UNITY where old or young skins are missing."""
-    uv, covered = atlas_to_sheet(sampler, size)
+    uv, bare, covered = atlas_to_sheet(sampler, size)
     old = [_detail(skin, uv, covered) for skin in sampler.skins if skin.age > 0]
     young = [_detail(skin, uv, covered) for skin in sampler.skins if skin.age < 0]
     if not old or not young:
@@ -60,19 +62,36 @@ def ageing_picture(sampler: CanonicalSampler, size: int) -> NDArray[np.uint8]:
     # Where the mean of the chosen detail is not zero, tone would change after all.
     width = COARSE * size
     difference -= _blurred(difference, covered, width)
+    grey = difference.mean(2, keepdims=True)
+    difference = (grey + CHROMA * (difference - grey)) * bare[..., None]
     ratio = np.exp(np.clip(STRENGTH * difference, -0.8, 0.45))
     return np.where(covered[..., None], np.clip(np.round(ratio * UNITY), 0, 255), UNITY).astype(np.uint8)
 
 
-def atlas_to_sheet(sampler: CanonicalSampler, size: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """For every atlas pixel the skins' own UV (size, size, 2), and whether skin covers it (size, size)."""
+def atlas_to_sheet(
+    sampler: CanonicalSampler, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """For every atlas pixel the skins' own UV (size, size, 2), how bare the skin is, and whether there is skin.
+
+    Bare (size, size) is 0 under painted hair and inside mouth, sockets and nostrils, 1 on the face.
+    """
     template = sampler.template
     skin = template.skin_faces
     corners = template.uv[template.faces_uv[skin]].reshape(-1, 2)
     points = np.concatenate([corners * [size, -size] + [0, size], np.ones((len(corners), 1))], 1)
     faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
     fragments = rasterise_screen(points.astype(np.float32), faces, size, size)
-    return interpolate(fragments, faces, sampler.sheet_uv.reshape(-1, 2)), fragments.hit
+    hairy = template.ears.astype(np.float32)
+    edges = np.concatenate([template.faces[:, [0, 1]], template.faces[:, [1, 2]], template.faces[:, [2, 0]]])
+    for _ in range(5):  # the painted hairline runs a little outside the template's scalp
+        spread = hairy.copy()
+        np.maximum.at(spread, edges.ravel(), 0.92 * hairy[edges[:, ::-1]].ravel())
+        hairy = spread
+    hairy = np.maximum(hairy, template.scalp)
+    bare = np.clip(1.2 - 1.8 * hairy, 0, 1) * np.clip(1 - 2 * template.interior, 0, 1)
+    values = np.concatenate([sampler.sheet_uv.reshape(-1, 2), bare[template.faces[skin]].reshape(-1, 1)], 1)
+    carried = interpolate(fragments, faces, values.astype(np.float32))
+    return carried[..., :2].copy(), cv2.GaussianBlur(carried[..., 2], (0, 0), size / 256), fragments.hit
 
 
 def _detail(skin: Skin, uv: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.float32]:
