@@ -1,0 +1,270 @@
+"""Between the session and the lanes: turns intent into jobs, and what they deliver into signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.engine import Engine, InversionCore
+from app.frames import Frame, Request, Studio
+from app.jobs import Lane, Work
+from app.orbit import View, camera_of, view_of
+from app.pictures import Look
+from app.session import Session
+from app.workshop import Opened, Shot, Workshop
+from inversion_core.camera import Camera
+from inversion_core.task import Progress
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A job of the batch lane.
+
+    Attributes:
+        kind: "photo", "project", "fit", "save", "autosave", "mesh", "turntable", "screenshot", "faces", "model".
+        doing: for people, "Opening photo.jpg"; context: what the job was asked with.
+        note: the present step; fraction: in [0, 1]; started: monotonic seconds.
+    """
+
+    kind: str
+    doing: str
+    context: Any = None
+    note: str = ""
+    fraction: float = 0.0
+    started: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """A guess from the pace so far; None while it would be worthless."""
+        spent = time.monotonic() - self.started
+        if self.fraction < 0.05 or spent < 1.0:
+            return None
+        return spent * (1 - self.fraction) / self.fraction
+
+
+class Controller(QObject):
+    """Owns the two lanes and nothing else that lasts; see the session for the document."""
+
+    model_ready = Signal(object)
+    frame_ready = Signal(object)
+    activity_changed = Signal(object)
+    """The running :class:`Activity`, or None."""
+    done = Signal(object, object)
+    """A finished :class:`Activity` and its result."""
+    failed = Signal(str, object)
+    """What was being done, and the exception."""
+    stopped = Signal(object)
+    """An :class:`Activity` that was cancelled."""
+
+    def __init__(self, session: Session, engine: Engine | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.engine: Engine = engine or InversionCore()
+        self.model: Any = None
+        self._studio = Studio(self.engine)
+        self._workshop = Workshop(self.engine)
+        self._activities: dict[int, Activity] = {}
+        self._frame_job = 0
+        self.live = Lane("facet-live", self)
+        self.batch = Lane("facet-batch", self)
+        self.live.progressed.connect(self._on_preview)
+        self.live.finished.connect(self._on_frame)
+        self.live.failed.connect(self._on_frame_failed)
+        self.batch.progressed.connect(self._on_progress)
+        self.batch.finished.connect(self._on_done)
+        self.batch.failed.connect(self._on_failed)
+        self.batch.cancelled.connect(self._on_stopped)
+
+    def close(self) -> bool:
+        """Whether both lanes have ended."""
+        self.live.cancel()
+        return all([self.batch.close(), self.live.close()])
+
+    # ---- pictures ---------------------------------------------------------------------------------------------
+
+    def camera(self, view: View | None = None, aspect: float = 1.0) -> Camera:
+        """The session's camera, or that of another view."""
+        inversion = self.session.inversion
+        assert inversion is not None
+
+        def turntable(yaw: float, pitch: float) -> Camera:
+            return self.engine.turntable_camera(inversion, yaw, pitch)
+
+        return camera_of(view or self.session.view, inversion.portrait.camera, turntable, aspect)
+
+    def draw(
+        self,
+        size: int,
+        aspect: float,
+        look: Look,
+        light: tuple[float, float],
+        with_before: bool,
+        smooth: int = 2,
+    ) -> None:
+        """Ask for the picture of the session as it is now; earlier wishes are forgotten."""
+        if self.session.inversion is None or self.model is None:
+            return
+        self._frame_job = self.live.submit(
+            _Frames(
+                self._studio,
+                Request(
+                    self.session.inversion,
+                    dict(self.session.moves),
+                    self.model,
+                    self.camera(aspect=aspect),
+                    size,
+                    look,
+                    light,
+                    with_before,
+                    smooth,
+                ),
+            )
+        )
+
+    @Slot(int, object)
+    def _on_preview(self, number: int, step: Progress) -> None:
+        if number == self._frame_job and isinstance(step.preview, Frame):
+            self.frame_ready.emit(step.preview)
+
+    @Slot(int, object)
+    def _on_frame(self, number: int, frame: Frame) -> None:
+        if number == self._frame_job:
+            self.frame_ready.emit(frame)
+
+    @Slot(int, object)
+    def _on_frame_failed(self, number: int, error: Exception) -> None:
+        if number == self._frame_job:
+            self.failed.emit(self.tr("Drawing the head"), error)
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    def warm_up(self) -> None:
+        """Load the model before anything is asked of it."""
+        self._start(Activity("model", self.tr("Loading the model")), self._workshop.model)
+
+    def open_photo(self, source: Path | bytes | str, name: str = "", face: int | None = None) -> None:
+        """Open a photo ("sample:NAME" for a bundled one); the document changes only when that worked."""
+        shown = name or Path(str(source).rpartition(":")[2] if isinstance(source, str) else source).name
+        activity = Activity("photo", self.tr("Opening {name}").format(name=shown), source)
+        self._start(activity, lambda: self._workshop.photo(source, name, face))
+
+    def open_project(self, path: Path) -> None:
+        activity = Activity("project", self.tr("Opening {name}").format(name=path.name), path)
+        self._start(activity, lambda: self._workshop.project(path))
+
+    def correct(self, landmarks: Any) -> None:
+        """Fit the head again to landmarks that were moved by hand."""
+        inversion = self.session.inversion
+        activity = Activity("fit", self.tr("Fitting the head again"), inversion)
+        self._start(activity, lambda: self._workshop.correction(inversion, landmarks))
+
+    def find_faces(self) -> None:
+        portrait = self.session.inversion.portrait
+        activity = Activity("faces", self.tr("Looking for faces"), portrait)
+        self._start(activity, lambda: self._workshop.faces(portrait.source, portrait.name))
+
+    def save(self, path: Path, kind: str = "save") -> None:
+        """Save the document as it is now; ``kind`` "autosave" keeps quiet about it."""
+        inversion, moves, camera = self._document()
+        activity = Activity(kind, self.tr("Saving {name}").format(name=path.name), self.session.step)
+        self._start(activity, lambda: self._workshop.save(inversion, moves, camera, path))
+
+    def export_mesh(self, path: Path, resolution: int | None) -> None:
+        inversion, moves, _ = self._document()
+        activity = Activity("mesh", self.tr("Exporting {name}").format(name=path.name), path)
+        self._start(activity, lambda: self._workshop.mesh(inversion, moves, path, resolution))
+
+    def export_turntable(self, path: Path, seconds: float, fps: float) -> None:
+        inversion, moves, _ = self._document()
+        activity = Activity("turntable", self.tr("Filming {name}").format(name=path.name), path)
+        self._start(activity, lambda: self._workshop.turntable(inversion, moves, path, seconds, fps))
+
+    def screenshot(self, path: Path, shot: Shot) -> None:
+        inversion, moves, _ = self._document()
+        activity = Activity("screenshot", self.tr("Saving {name}").format(name=path.name), path)
+        self._start(activity, lambda: self._workshop.screenshot(inversion, moves, shot, path))
+
+    def stop(self) -> None:
+        """Cancel what the batch lane does and has yet to do."""
+        waiting = [n for n in self._activities if n != min(self._activities)]
+        for number in waiting:
+            self.stopped.emit(self._activities.pop(number))
+        self.batch.cancel()
+
+    def _document(self) -> tuple[Any, Mapping[str, float], Camera]:
+        assert self.session.inversion is not None
+        return self.session.inversion, dict(self.session.moves), self.camera()
+
+    def _start(self, activity: Activity, work: Work) -> None:
+        number = self.batch.enqueue(work)
+        self._activities[number] = replace(activity, started=time.monotonic())
+        self._tell()
+
+    def _tell(self) -> None:
+        running = min(self._activities, default=0)
+        self.activity_changed.emit(self._activities.get(running))
+
+    @Slot(int, object)
+    def _on_progress(self, number: int, step: Progress) -> None:
+        if number in self._activities:
+            known = self._activities[number]
+            self._activities[number] = replace(known, note=step.note, fraction=step.fraction)
+            self._tell()
+
+    @Slot(int, object)
+    def _on_done(self, number: int, result: Any) -> None:
+        activity = self._activities.pop(number, None)
+        self._tell()
+        if activity is None:
+            return
+        if activity.kind == "model":
+            self._take_model(result)
+        elif isinstance(result, Opened):
+            self._take(result, activity)
+        elif activity.kind == "fit" and self.session.inversion is activity.context:
+            self.session.set_inversion(result, self.tr("Correct the fit"))
+        elif activity.kind == "save":
+            self.session.mark_saved(result, activity.context)
+        self.done.emit(activity, result)
+
+    def _take_model(self, model: Any) -> None:
+        if model is not self.model:
+            self.model = model
+            self.session.sliders = tuple(model.card.sliders)
+            self.model_ready.emit(model)
+
+    def _take(self, opened: Opened, activity: Activity) -> None:
+        self._take_model(opened.model)
+        inversion = opened.inversion
+        view = None if opened.camera is None else view_of(opened.camera, inversion.portrait.camera)
+        self.session.open(inversion, opened.moves, view, opened.path, activity.doing, opened.path is not None)
+
+    @Slot(int, object)
+    def _on_failed(self, number: int, error: Exception) -> None:
+        activity = self._activities.pop(number, None)
+        self._tell()
+        if activity is not None:
+            self.failed.emit(activity.doing, error)
+
+    @Slot(int)
+    def _on_stopped(self, number: int) -> None:
+        activity = self._activities.pop(number, None)
+        self._tell()
+        if activity is not None:
+            self.stopped.emit(activity)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The work of one picture, holding its own request."""
+
+    studio: Studio
+    request: Request
+
+    def __call__(self) -> Any:
+        return self.studio.frames(self.request)

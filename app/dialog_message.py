@@ -1,0 +1,46 @@
+"""Dialogs that tell or ask; none of them throws work away by itself."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
+
+from app.messages import Message
+
+
+class MessageDialog(QMessageBox):
+    """An error as a sentence and a next step, with details that can be copied."""
+
+    def __init__(self, message: Message, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.message = message
+        self.setIcon(QMessageBox.Icon.Warning)
+        self.setWindowTitle(message.title)
+        self.setText(message.what)
+        self.setInformativeText(message.hint)
+        self.setDetailedText(message.details)
+        self.addButton(QMessageBox.StandardButton.Ok)
+        copy = QPushButton(self.tr("Copy details"))
+        self.addButton(copy, QMessageBox.ButtonRole.HelpRole)
+        copy.clicked.disconnect()
+        copy.clicked.connect(self.copy_details)
+        self.setEscapeButton(QMessageBox.StandardButton.Ok)
+
+    def copy_details(self) -> None:
+        message = self.message
+        QApplication.clipboard().setText(
+            f"{message.title}\n{message.what}\n{message.hint}\n\n{message.details}"
+        )
+
+
+def ask_unsaved(title: str, parent: QWidget) -> str:
+    """ "save", "discard" or "cancel": what is to become of unsaved work."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(box.tr("Unsaved work"))
+    box.setText(box.tr("Save the changes to “{title}”?").format(title=title))
+    box.setInformativeText(box.tr("They are lost otherwise."))
+    buttons = QMessageBox.StandardButton
+    box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+    box.setDefaultButton(buttons.Save)
+    answers = {buttons.Save: "save", buttons.Discard: "discard"}
+    return answers.get(buttons(box.exec()), "cancel")

@@ -1,0 +1,143 @@
+"""What the live lane does: intent in, pictures out, coarse first and sharp when the hand rests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QImage, QPainter
+
+from app.engine import Engine
+from app.jobs import Rest
+from app.orbit import tile
+from app.pictures import Look, picture
+from inversion_core.camera import Camera
+from inversion_core.edit import Inversion
+from inversion_core.task import Progress
+
+COARSEST, FINEST_PREVIEW = 128, 384
+TARGET_SECONDS = 0.035
+"""What a picture may take while the hand moves."""
+STILL_SECONDS = 0.12
+"""How long the hand rests before the full picture is drawn."""
+TILE = 448
+"""Largest side in pixels of a part of the full picture, so that new moves need not wait for all of it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture that is wanted.
+
+    Attributes:
+        camera: of the square picture; size: its final side in pixels.
+        look, light: how it is shown; see :func:`app.pictures.picture`.
+        with_before: whether the untouched head is wanted beside it.
+        smooth: samples across a pixel of the full picture.
+    """
+
+    inversion: Inversion
+    moves: Mapping[str, float]
+    model: Any
+    camera: Camera
+    size: int
+    look: Look = Look.PHOTO
+    light: tuple[float, float] = (-0.6, 0.5)
+    with_before: bool = False
+    smooth: int = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A delivered picture.
+
+    Attributes:
+        image: the edited head; before: the untouched one, or None.
+        milliseconds: what the drawing took; edit_milliseconds: what the edit took, 0 when none was needed.
+        final: whether this is the full picture of its request.
+    """
+
+    request: Request
+    image: QImage
+    before: QImage | None
+    milliseconds: float
+    edit_milliseconds: float
+    final: bool
+
+
+@dataclass
+class Studio:
+    """Draws requests; lives on the live lane and keeps the last heads, so that orbiting needs no edit."""
+
+    engine: Engine
+    preview_size: int = 192
+    _heads: dict[tuple[int, tuple], tuple[Inversion, Any]] = field(default_factory=dict)
+
+    def frames(self, request: Request) -> Generator[Progress | Rest, None, Frame]:
+        """A job that yields the coarse picture as a preview and returns the full one."""
+        started = time.perf_counter()
+        head = self.head(request, request.moves)
+        before = self.head(request, {}) if request.with_before and request.moves else None
+        edited = (time.perf_counter() - started) * 1000
+        size = min(self.preview_size, request.size)
+        started = time.perf_counter()
+        image = self._drawn(head, request, size)
+        untouched = self._untouched(before, image, request, size)
+        spent = time.perf_counter() - started
+        self._adapt(spent, size)
+        yield Progress(1, 2, "", Frame(request, image, untouched, spent * 1000, edited, False))
+        yield Rest(STILL_SECONDS)
+        started = time.perf_counter()
+        image = yield from self._full(head, request)
+        untouched = None
+        if request.with_before:
+            untouched = image if before is None else (yield from self._full(before, request))
+        spent = time.perf_counter() - started
+        return Frame(request, image, untouched, spent * 1000, edited, True)
+
+    def head(self, request: Request, moves: Mapping[str, float]) -> Any:
+        """The head of the request's inversion with these moves, made only when it is not at hand."""
+        key = (id(request.inversion), tuple(sorted(moves.items())))
+        known = self._heads.get(key)
+        if known is None or known[0] is not request.inversion:
+            head = self.engine.edit(request.inversion, moves, request.model)
+            plain = (id(request.inversion), ())
+            self._heads = {k: v for k, v in self._heads.items() if k == plain}
+            self._heads[key] = known = (request.inversion, head)
+        return known[1]
+
+    def _drawn(self, head: Any, request: Request, size: int, camera: Camera | None = None, samples: int = 1):
+        rendering = self.engine.view(head, camera or request.camera, size, samples)
+        distance = float(np.linalg.norm(request.camera.position))
+        return picture(rendering, request.look, request.light, distance)
+
+    def _untouched(self, before: Any, image: QImage, request: Request, size: int) -> QImage | None:
+        if not request.with_before:
+            return None
+        return image if before is None else self._drawn(before, request, size)
+
+    def _full(self, head: Any, request: Request) -> Generator[Progress | Rest, None, QImage]:
+        if request.size <= TILE:
+            return self._drawn(head, request, request.size, samples=request.smooth)
+        across = int(np.ceil(request.size / TILE))
+        side = int(np.ceil(request.size / across))
+        whole = QImage(side * across, side * across, QImage.Format.Format_RGBA8888_Premultiplied)
+        whole.fill(0)
+        for row in range(across):
+            for column in range(across):
+                yield Rest(0)
+                camera = tile(request.camera, column / across, row / across, 1 / across)
+                part = self._drawn(head, request, side, camera, request.smooth)
+                painter = QPainter(whole)
+                painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+                painter.drawImage(QPoint(column * side, row * side), part)
+                painter.end()
+        return whole
+
+    def _adapt(self, seconds: float, size: int) -> None:
+        wanted = size * np.sqrt(TARGET_SECONDS / max(seconds, 1e-4))
+        blended = 0.5 * self.preview_size + 0.5 * float(np.clip(wanted, 0.5 * size, 2 * size))
+        self.preview_size = int(np.clip(round(blended / 16) * 16, COARSEST, FINEST_PREVIEW))

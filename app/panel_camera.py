@@ -1,0 +1,166 @@
+"""The camera panel: numeric yaw, pitch and field of view, named views, the way the head is shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.orbit import FIELD_RANGE, ZOOM_RANGE, View, field_of
+from app.pictures import Look
+from app.session import Session
+
+
+class CameraPanel(QWidget):
+    """Writes the session's view; degrees here, radians there."""
+
+    look_changed = Signal(object)
+    light_changed = Signal(float, float)
+    """Yaw and pitch of the clay look's lamp in radians."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("panel")
+        self.look = QComboBox()
+        self.look.setAccessibleName(self.tr("What is shown"))
+        for look, text in (
+            (Look.PHOTO, self.tr("Photo")),
+            (Look.CLAY, self.tr("Clay")),
+            (Look.NORMALS, self.tr("Normals")),
+            (Look.DEPTH, self.tr("Depth")),
+        ):
+            self.look.addItem(text, look)
+        self.yaw = self._field(self.tr("Yaw"), -90, 90, "°", 1)
+        self.pitch = self._field(self.tr("Pitch"), -90, 90, "°", 1)
+        self.zoom = self._field(self.tr("Zoom"), ZOOM_RANGE[0] * 100, ZOOM_RANGE[1] * 100, " %", 0)
+        low, high = np.degrees(FIELD_RANGE)
+        self.field = self._field(self.tr("Field of view"), low, high, "°", 1)
+        self.lamp_yaw = self._lamp(self.tr("Lamp, left to right"), -90, 90, -35)
+        self.lamp_pitch = self._lamp(self.tr("Lamp, down to up"), -60, 80, 28)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        rows = (
+            (self.tr("Show"), self.look),
+            (self.tr("Yaw"), self.yaw),
+            (self.tr("Pitch"), self.pitch),
+            (self.tr("Zoom"), self.zoom),
+            (self.tr("Field of view"), self.field),
+            (self.tr("Lamp turn"), self.lamp_yaw),
+            (self.tr("Lamp height"), self.lamp_pitch),
+        )
+        self._lamp_labels = []
+        for row, (text, widget) in enumerate(rows):
+            label = QLabel(text)
+            label.setBuddy(widget)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(widget, row, 1)
+            if widget in (self.lamp_yaw, self.lamp_pitch):
+                self._lamp_labels.append(label)
+        views = QHBoxLayout()
+        views.setSpacing(6)
+        for text, yaw in ((self.tr("Front"), 0), (self.tr("3/4"), 40), (self.tr("Profile"), 75)):
+            button = QPushButton(text)
+            button.setProperty("yaw", yaw)
+            button.clicked.connect(self._on_named)
+            views.addWidget(button)
+        reset = QPushButton(self.tr("As the photo"))
+        reset.clicked.connect(session.reset_view)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 8, 14, 12)
+        layout.setSpacing(10)
+        layout.addLayout(grid)
+        layout.addLayout(views)
+        layout.addWidget(reset)
+        layout.addStretch(1)
+        self.look.currentIndexChanged.connect(self._on_look)
+        for widget in (self.yaw, self.pitch, self.zoom, self.field):
+            widget.valueChanged.connect(self._on_field)
+        for widget in (self.lamp_yaw, self.lamp_pitch):
+            widget.valueChanged.connect(self._on_lamp)
+        session.view_changed.connect(self.refresh)
+        session.document_changed.connect(self.refresh)
+        self._show_lamp(False)
+        self.refresh()
+
+    def refresh(self) -> None:
+        inversion, view = self.session.inversion, self.session.view
+        self.setEnabled(inversion is not None)
+        if inversion is None:
+            return
+        field = view.field or field_of(inversion.portrait.camera)
+        for widget, value in (
+            (self.yaw, np.degrees(view.yaw)),
+            (self.pitch, np.degrees(view.pitch)),
+            (self.zoom, view.zoom * 100),
+            (self.field, np.degrees(field)),
+        ):
+            blocker = QSignalBlocker(widget)
+            widget.setValue(float(value))
+            blocker.unblock()
+
+    def _field(self, name: str, low: float, high: float, unit: str, decimals: int) -> QDoubleSpinBox:
+        box = QDoubleSpinBox()
+        box.setRange(low, high)
+        box.setDecimals(decimals)
+        box.setSuffix(unit)
+        box.setKeyboardTracking(False)
+        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setAccessibleName(name)
+        return box
+
+    def _lamp(self, name: str, low: int, high: int, value: int) -> QSlider:
+        slider = QSlider(Qt.Orientation.Horizontal)
+        slider.setRange(low, high)
+        slider.setValue(value)
+        slider.setAccessibleName(name)
+        return slider
+
+    def _show_lamp(self, shown: bool) -> None:
+        for widget in (self.lamp_yaw, self.lamp_pitch, *self._lamp_labels):
+            widget.setVisible(shown)
+
+    def _on_look(self, _index: int) -> None:
+        look = self.look.currentData()
+        self._show_lamp(look is Look.CLAY)
+        self.look_changed.emit(look)
+
+    def _on_lamp(self, _value: int) -> None:
+        self.light_changed.emit(
+            float(np.radians(self.lamp_yaw.value())), float(np.radians(self.lamp_pitch.value()))
+        )
+
+    def _on_named(self) -> None:
+        self.session.set_view(View(float(np.radians(self.sender().property("yaw"))), 0.0))
+
+    def _on_field(self, _value: float) -> None:
+        inversion, view = self.session.inversion, self.session.view
+        if inversion is None:
+            return
+        field: float | None = float(np.radians(self.field.value()))
+        if abs(field - field_of(inversion.portrait.camera)) < np.radians(0.06):
+            field = None
+        self.session.set_view(
+            replace(
+                view,
+                yaw=float(np.radians(self.yaw.value())),
+                pitch=float(np.radians(self.pitch.value())),
+                zoom=self.zoom.value() / 100,
+                field=field,
+            )
+        )
+        self.refresh()

@@ -1,0 +1,231 @@
+"""The photo panel: the aligned crop, its landmarks and their correction by hand, other faces of the photo."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from app.pictures import photo_picture
+from app.session import Session
+from app.theme import Theme
+from inversion_core.landmark_tables import (
+    BROWS,
+    CHIN,
+    LEFT_EYE,
+    LIPS,
+    MOUTH_LEFT,
+    MOUTH_RIGHT,
+    NOSE_TIP,
+    OVAL,
+    RIGHT_EYE,
+)
+from inversion_core.portrait import Portrait
+
+HANDLES = (33, 133, 362, 263, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT, 13, CHIN, 234, 454, 172, 397, 70, 300, 10)
+"""Landmarks that can be dragged: eye corners, nose, mouth, chin, cheeks, jaw, brows, forehead."""
+REACH = 0.07
+"""How far a dragged landmark takes its neighbours along, in shares of the crop's side."""
+
+
+def dragged(landmarks: NDArray[np.float32], index: int, shift: tuple[float, float]) -> NDArray[np.float32]:
+    """(478, 3) landmarks with one of them moved by ``shift`` and its neighbours following, less with distance."""
+    away = np.linalg.norm(landmarks[:, :2] - landmarks[index, :2], axis=1)
+    weight = np.exp(-0.5 * (away / REACH) ** 2).astype(np.float32)
+    moved = landmarks.copy()
+    moved[:, :2] += weight[:, None] * np.asarray(shift, np.float32)
+    return moved
+
+
+class CropCanvas(QWidget):
+    """The crop with its landmarks; handles can be dragged."""
+
+    edited = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = theme
+        self.landmarks: NDArray[np.float32] | None = None
+        self.shown = True
+        self._image: QImage | None = None
+        self._held: int | None = None
+        self._over: int | None = None
+        self.setMouseTracking(True)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(220, 180)
+        self.setAccessibleName(self.tr("Photo with landmarks"))
+
+    def show_portrait(self, portrait: Portrait | None) -> None:
+        self._image = None if portrait is None else photo_picture(portrait.image)
+        self.landmarks = None if portrait is None else portrait.landmarks.copy()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(262, 262)
+
+    def _square(self) -> QRectF:
+        side = min(self.width(), self.height())
+        return QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
+
+    def _point(self, index: int) -> QPointF:
+        square = self._square()
+        x, y = self.landmarks[index, :2]
+        return QPointF(square.x() + x * square.width(), square.y() + y * square.height())
+
+    def paintEvent(self, _event) -> None:
+        if self._image is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(self._square(), self._image)
+        if not self.shown or self.landmarks is None:
+            return
+        painter.setClipRect(self._square())
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(255, 255, 255, 130))
+        for index in (*OVAL, *LIPS, *LEFT_EYE, *RIGHT_EYE, *BROWS):
+            painter.drawEllipse(self._point(index), 0.9, 0.9)
+        for index in HANDLES:
+            lively = index in (self._over, self._held)
+            painter.setPen(QPen(QColor(0, 0, 0, 140), 1))
+            painter.setBrush(self.theme.accent if lively else QColor(255, 255, 255, 230))
+            radius = 4.6 if lively else 3.2
+            painter.drawEllipse(self._point(index), radius, radius)
+
+    def _at(self, position: QPointF) -> int | None:
+        if self.landmarks is None or not self.shown:
+            return None
+        far = [(self._point(i) - position).manhattanLength() for i in HANDLES]
+        nearest = int(np.argmin(far))
+        return HANDLES[nearest] if far[nearest] < 10 else None
+
+    def mousePressEvent(self, event) -> None:
+        self._held = self._at(event.position())
+
+    def mouseMoveEvent(self, event) -> None:
+        if self._held is None:
+            self._over = self._at(event.position())
+            pointing = self._over is not None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if pointing else Qt.CursorShape.ArrowCursor)
+        else:
+            square, at, point = self._square(), event.position(), self._point(self._held)
+            shift = ((at.x() - point.x()) / square.width(), (at.y() - point.y()) / square.height())
+            self.landmarks = dragged(self.landmarks, self._held, shift)
+            self.edited.emit()
+        self.update()
+
+    def mouseReleaseEvent(self, _event) -> None:
+        self._held = None
+        self.update()
+
+
+class PhotoPanel(QWidget):
+    """Asks for corrections and other faces; repaints from the session."""
+
+    correction_asked = Signal(object)
+    """(478, 3) landmarks."""
+    faces_asked = Signal()
+    face_chosen = Signal(int)
+
+    def __init__(self, session: Session, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("panel")
+        self.canvas = CropCanvas(theme)
+        self.scores = QLabel()
+        self.scores.setObjectName("muted")
+        self.scores.setWordWrap(True)
+        self.points = QCheckBox(self.tr("Landmarks"))
+        self.points.setChecked(False)
+        self.canvas.shown = False
+        self.points.setToolTip(self.tr("Show the landmarks; drag the white handles where they miss"))
+        self.fit = QPushButton(self.tr("Fit again"))
+        self.fit.setToolTip(self.tr("Fit the head to the landmarks as they are now"))
+        self.back = QPushButton(self.tr("Revert"))
+        self.back.setToolTip(self.tr("Take the dragged landmarks back"))
+        self.other = QPushButton(self.tr("Other faces"))
+        self.other.setToolTip(self.tr("Look for other faces in this photo"))
+        self.faces = QHBoxLayout()
+        self.faces.setSpacing(6)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.points, 1)
+        row.addWidget(self.other)
+        corrections = QHBoxLayout()
+        corrections.setSpacing(6)
+        corrections.addWidget(self.back)
+        corrections.addWidget(self.fit)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 6, 14, 12)
+        layout.setSpacing(8)
+        layout.addWidget(self.canvas, 1)
+        layout.addWidget(self.scores)
+        layout.addLayout(row)
+        layout.addLayout(corrections)
+        layout.addLayout(self.faces)
+        self.points.toggled.connect(self._on_points)
+        self.canvas.edited.connect(self._on_edited)
+        self.fit.clicked.connect(self._on_fit)
+        self.back.clicked.connect(self.refresh)
+        self.other.clicked.connect(self.faces_asked)
+        session.document_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        inversion = self.session.inversion
+        portrait = None if inversion is None else inversion.portrait
+        self.setEnabled(portrait is not None)
+        self.canvas.show_portrait(portrait)
+        self._show_correction(False)
+        self._clear_faces()
+        if inversion is None or portrait is None:
+            self.scores.setText("")
+            return
+        yaw, pitch = np.degrees(portrait.camera.angles)
+        parts = [portrait.name, self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch)]
+        if "iou" in inversion.scores:
+            parts.append(self.tr("outline {share:.0f} %").format(share=inversion.scores["iou"] * 100))
+        if inversion.seconds:
+            parts.append(self.tr("{seconds:.1f} s").format(seconds=inversion.seconds))
+        self.scores.setText("  ·  ".join(part for part in parts if part))
+
+    def show_faces(self, portrait: Portrait, boxes: tuple) -> None:
+        """Offer the photo's faces; the one that is open is marked."""
+        inversion = self.session.inversion
+        if inversion is None or inversion.portrait is not portrait:
+            return
+        self._clear_faces()
+        if len(boxes) < 2:
+            self.faces.addWidget(QLabel(self.tr("There is no other face.")))
+            return
+        for number in range(len(boxes)):
+            button = QPushButton(self.tr("Face {number}").format(number=number + 1))
+            button.setEnabled(number != portrait.face)
+            button.setProperty("face", number)
+            button.clicked.connect(self._on_face)
+            self.faces.addWidget(button)
+
+    def _clear_faces(self) -> None:
+        while self.faces.count():
+            widget = self.faces.takeAt(0).widget()
+            if widget is not None:
+                widget.deleteLater()
+
+    def _show_correction(self, shown: bool) -> None:
+        self.fit.setVisible(shown)
+        self.back.setVisible(shown)
+
+    def _on_points(self, shown: bool) -> None:
+        self.canvas.shown = shown
+        self.canvas.update()
+
+    def _on_edited(self) -> None:
+        self._show_correction(True)
+
+    def _on_fit(self) -> None:
+        self.correction_asked.emit(self.canvas.landmarks.copy())
+
+    def _on_face(self) -> None:
+        self.face_chosen.emit(self.sender().property("face"))

@@ -1,0 +1,95 @@
+"""Renderings as Qt pictures, in the ways the viewport can show them."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtGui import QImage
+
+from inversion_core.image import to_uint8
+from inversion_core.rendering import Rendering
+
+DEPTH_NEAR, DEPTH_FAR = 0.4, 0.3
+"""World units before and behind the head's middle between which the depth look goes from white to dark."""
+
+
+class Look(Enum):
+    """What the viewport shows of the head."""
+
+    PHOTO = "photo"
+    CLAY = "clay"
+    NORMALS = "normals"
+    DEPTH = "depth"
+
+
+def picture(
+    rendering: Rendering, look: Look, light: tuple[float, float] = (-0.6, 0.5), distance: float = 2.7
+) -> QImage:
+    """The rendering as a premultiplied picture with transparency.
+
+    Args:
+        light: yaw and pitch in radians of the lamp of the clay look, in the world's axes.
+        distance: of the camera from the head's middle in world units, for the depth look.
+    """
+    rgb = _depth(rendering, distance) if look is Look.DEPTH else _LOOKS[look](rendering, light)
+    opacity = rendering.opacity[..., None]
+    return _premultiplied(rgb * opacity, opacity)
+
+
+def photo_picture(image: NDArray[np.uint8]) -> QImage:
+    """An (H, W, 3) uint8 picture, copied."""
+    image = np.ascontiguousarray(image)
+    height, width = image.shape[:2]
+    return QImage(image.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+def pixels(image: QImage) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8, straight alpha."""
+    image = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return flat[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
+
+
+def _premultiplied(rgb: NDArray, opacity: NDArray) -> QImage:
+    rgba = to_uint8(np.concatenate([rgb, opacity], 2))
+    # Rounding may leave a colour a step above its alpha, which premultiplied formats forbid.
+    np.minimum(rgba[..., :3], rgba[..., 3:], out=rgba[..., :3])
+    rgba = np.ascontiguousarray(rgba)
+    height, width = rgba.shape[:2]
+    made = QImage(rgba.data, width, height, 4 * width, QImage.Format.Format_RGBA8888_Premultiplied)
+    return made.copy()
+
+
+def _photo(rendering: Rendering, _light) -> NDArray:
+    return rendering.rgb
+
+
+def _normals(rendering: Rendering, _light) -> NDArray:
+    return _unit_normals(rendering) * 0.5 + 0.5
+
+
+def _clay(rendering: Rendering, light) -> NDArray:
+    yaw, pitch = light
+    lamp = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], np.float32)
+    normals = _unit_normals(rendering)
+    key = np.clip(normals @ lamp, 0, 1)
+    sky = normals[..., 1] * 0.5 + 0.5
+    shade = 0.16 + 0.62 * key + 0.22 * sky
+    return np.clip(shade[..., None] * np.array([0.86, 0.84, 0.82], np.float32), 0, 1)
+
+
+def _depth(rendering: Rendering, distance: float) -> NDArray:
+    near, far = distance - DEPTH_NEAR, distance + DEPTH_FAR
+    grey = 1 - 0.9 * np.clip((rendering.depth - near) / (far - near), 0, 1)
+    return np.repeat(np.where(rendering.depth > 0, grey, 0)[..., None], 3, 2)
+
+
+def _unit_normals(rendering: Rendering) -> NDArray:
+    if rendering.normals is None:
+        return np.broadcast_to(np.array([0, 0, 1], np.float32), rendering.rgb.shape)
+    return rendering.normals
+
+
+_LOOKS = {Look.PHOTO: _photo, Look.CLAY: _clay, Look.NORMALS: _normals}

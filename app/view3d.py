@@ -1,0 +1,303 @@
+"""The viewport: shows the live lane's pictures and turns gestures into views."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QImage, QLinearGradient, QPainter, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.frames import Frame
+from app.orbit import View, orbited, panned, zoomed
+from app.theme import Theme
+
+WHEEL_FACTOR = 1.0015
+"""Magnification for a unit of wheel angle (an eighth of a degree)."""
+KEY_TURN = np.radians(5.0)
+
+
+class Scheme(Enum):
+    """Which buttons do what."""
+
+    FACET = "facet"
+    BLENDER = "blender"
+    MAYA = "maya"
+    TRACKPAD = "trackpad"
+
+
+class Compare(Enum):
+    """How the untouched head is shown."""
+
+    OFF = "off"
+    SPLIT = "split"
+    SIDE = "side"
+
+
+class View3D(QWidget):
+    """The head, from where the artist looks; asks for views and never draws the head itself."""
+
+    view_asked = Signal(object)
+    """A :class:`View` that a gesture leads to."""
+    reset_asked = Signal()
+    peek_changed = Signal(bool)
+    """Whether the key that shows the untouched head is held."""
+    resized = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = theme
+        self.view = View()
+        self.scheme = Scheme.FACET
+        self.compare = Compare.OFF
+        self.peeking = False
+        self.frame: Frame | None = None
+        self.divider = 0.5
+        self._held: tuple[str, QPointF] | None = None
+        self._image: QImage | None = None
+        self.setMinimumSize(320, 320)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAccessibleName(self.tr("Viewport"))
+        self.setAccessibleDescription(
+            self.tr("The head; drag to orbit, arrow keys turn it, plus and minus zoom.")
+        )
+
+    # ---- what is shown ----------------------------------------------------------------------------------------
+
+    @property
+    def shorter(self) -> int:
+        """The shorter side of one picture in widget pixels."""
+        return max(min(self._pane_width, self.height()), 1)
+
+    @property
+    def longer(self) -> int:
+        return max(self._pane_width, self.height(), 1)
+
+    @property
+    def _pane_width(self) -> int:
+        return self.width() // 2 if self.compare is Compare.SIDE else self.width()
+
+    @property
+    def wants_before(self) -> bool:
+        return self.compare is not Compare.OFF or self.peeking
+
+    def show_frame(self, frame: Frame | None) -> None:
+        """Show this picture from now on; None empties the viewport."""
+        self.frame = frame
+        self.update()
+
+    def paintEvent(self, _event) -> None:
+        painter = QPainter(self)
+        painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
+        self._paint_ground(painter)
+        frame = self.frame
+        if frame is None:
+            return
+        whole = QRectF(self.rect())
+        before = frame.before or frame.image
+        if self.peeking:
+            self._paint_head(painter, before, whole)
+            self._paint_label(painter, self.tr("Before"), QPointF(whole.center().x(), 0), centred=True)
+        elif self.compare is Compare.SPLIT:
+            x = self.divider * self.width()
+            for image, clip in (
+                (before, QRectF(0, 0, x, self.height())),
+                (frame.image, QRectF(x, 0, self.width() - x, self.height())),
+            ):
+                painter.save()
+                painter.setClipRect(clip)
+                self._paint_head(painter, image, whole)
+                painter.restore()
+            self._paint_divider(painter, x)
+        elif self.compare is Compare.SIDE:
+            half = self.width() / 2
+            for image, left, text in (
+                (before, 0.0, self.tr("Before")),
+                (frame.image, half, self.tr("After")),
+            ):
+                pane = QRectF(left, 0, half, self.height())
+                painter.save()
+                painter.setClipRect(pane)
+                self._paint_head(painter, image, pane)
+                painter.restore()
+                self._paint_label(painter, text, QPointF(pane.center().x(), 0), centred=True)
+        else:
+            self._paint_head(painter, frame.image, whole)
+        if self.hasFocus():
+            painter.setPen(QPen(self.theme.focus, 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def _paint_ground(self, painter: QPainter) -> None:
+        ground = QLinearGradient(0, 0, 0, self.height())
+        ground.setColorAt(0, self.theme.ground_top)
+        ground.setColorAt(1, self.theme.ground_bottom)
+        painter.fillRect(self.rect(), ground)
+
+    def _paint_head(self, painter: QPainter, image: QImage, pane: QRectF) -> None:
+        side = max(pane.width(), pane.height())
+        centre = pane.center()
+        painter.drawImage(QRectF(centre.x() - side / 2, centre.y() - side / 2, side, side), image)
+
+    def _paint_divider(self, painter: QPainter, x: float) -> None:
+        painter.setPen(QPen(QColor(0, 0, 0, 90), 3))
+        painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
+        painter.setPen(QPen(QColor(255, 255, 255, 220), 1.2))
+        painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
+        middle = QPointF(x, self.height() / 2)
+        painter.setPen(QPen(QColor(255, 255, 255, 230), 1.2))
+        painter.setBrush(QColor(30, 31, 34, 190))
+        painter.drawEllipse(middle, 13, 13)
+        painter.setPen(QPen(QColor(255, 255, 255, 230), 1.6))
+        for sign in (-1, 1):
+            tip = QPointF(x + sign * 7.5, middle.y())
+            painter.drawLine(tip, QPointF(x + sign * 4, middle.y() - 3.5))
+            painter.drawLine(tip, QPointF(x + sign * 4, middle.y() + 3.5))
+        self._paint_label(painter, self.tr("Before"), QPointF(x - 12, 0), right=True)
+        self._paint_label(painter, self.tr("After"), QPointF(x + 12, 0))
+
+    def _paint_label(
+        self, painter: QPainter, text: str, at: QPointF, centred: bool = False, right: bool = False
+    ) -> None:
+        font = QFont(self.font())
+        font.setPointSizeF(font.pointSizeF() * 0.9)
+        painter.setFont(font)
+        width = painter.fontMetrics().horizontalAdvance(text) + 16
+        left = at.x() - (width / 2 if centred else width if right else 0)
+        box = QRectF(left, at.y() + 12, width, painter.fontMetrics().height() + 6)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(20, 21, 23, 150))
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setPen(QColor(240, 240, 240))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    # ---- gestures ---------------------------------------------------------------------------------------------
+
+    def _gesture(self, event) -> str:
+        """ "orbit", "pan", "zoom" or "" for a button press under the chosen scheme."""
+        button, keys = event.button(), event.modifiers()
+        left, middle, right = (
+            Qt.MouseButton.LeftButton,
+            Qt.MouseButton.MiddleButton,
+            Qt.MouseButton.RightButton,
+        )
+        shift = bool(keys & Qt.KeyboardModifier.ShiftModifier)
+        control = bool(keys & Qt.KeyboardModifier.ControlModifier)
+        alt = bool(keys & Qt.KeyboardModifier.AltModifier)
+        if self.scheme is Scheme.BLENDER and button == middle:
+            return "pan" if shift else "zoom" if control else "orbit"
+        if self.scheme is Scheme.MAYA and alt:
+            return {left: "orbit", middle: "pan", right: "zoom"}.get(button, "")
+        # In the other schemes the left button still orbits, so that nobody is stuck without a middle button or Alt.
+        if button == left:
+            return "pan" if shift else "zoom" if control else "orbit"
+        return "pan" if button in (middle, right) else ""
+
+    def mousePressEvent(self, event) -> None:
+        at = event.position()
+        if self._near_divider(at) and event.button() == Qt.MouseButton.LeftButton:
+            self._held = ("divide", at)
+        elif gesture := self._gesture(event):
+            self._held = (gesture, at)
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        event.accept()
+
+    def mouseMoveEvent(self, event) -> None:
+        at = event.position()
+        if self._held is None:
+            over = self._near_divider(at)
+            self.setCursor(Qt.CursorShape.SplitHCursor if over else Qt.CursorShape.ArrowCursor)
+            return
+        gesture, last = self._held
+        self._held = (gesture, at)
+        right, down = (at.x() - last.x()) / self.shorter, (at.y() - last.y()) / self.shorter
+        if gesture == "divide":
+            self.divider = float(np.clip(at.x() / max(self.width(), 1), 0.02, 0.98))
+            self.update()
+        elif gesture == "orbit":
+            self.ask(orbited(self.view, right, down))
+        elif gesture == "pan":
+            self.ask(panned(self.view, right, down))
+        else:
+            self.ask(zoomed(self.view, float(np.exp(2.5 * (right - down)))))
+
+    def mouseReleaseEvent(self, event) -> None:
+        self._held = None
+        self.unsetCursor()
+        event.accept()
+
+    def mouseDoubleClickEvent(self, event) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and not self._near_divider(event.position()):
+            self.reset_asked.emit()
+
+    def wheelEvent(self, event) -> None:
+        turn, at = event.angleDelta(), event.position()
+        if self.scheme is Scheme.TRACKPAD and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            moved = event.pixelDelta() if not event.pixelDelta().isNull() else turn / 4
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self.ask(panned(self.view, moved.x() / self.shorter, moved.y() / self.shorter))
+            else:
+                self.ask(orbited(self.view, moved.x() / self.shorter, moved.y() / self.shorter))
+        else:
+            offset = ((at.x() - self.width() / 2) / self.shorter, (at.y() - self.height() / 2) / self.shorter)
+            self.ask(zoomed(self.view, WHEEL_FACTOR ** turn.y(), offset))
+        event.accept()
+
+    def event(self, event) -> bool:
+        if event.type() == QEvent.Type.NativeGesture:
+            if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+                self.ask(zoomed(self.view, 1 + event.value()))
+                return True
+        return super().event(event)
+
+    def keyPressEvent(self, event) -> None:
+        fine = 0.2 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1.0
+        turn = KEY_TURN * fine
+        key, view = event.key(), self.view
+        turns = {
+            Qt.Key.Key_Left: (-turn, 0.0),
+            Qt.Key.Key_Right: (turn, 0.0),
+            Qt.Key.Key_Up: (0.0, turn),
+            Qt.Key.Key_Down: (0.0, -turn),
+        }
+        if key in turns:
+            yaw, pitch = turns[key]
+            self.ask(View(view.yaw + yaw, view.pitch + pitch, view.zoom, view.pan, view.field))
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+            self.ask(zoomed(view, 1.1))
+        elif key == Qt.Key.Key_Minus:
+            self.ask(zoomed(view, 1 / 1.1))
+        elif key == Qt.Key.Key_Backslash and not event.isAutoRepeat():
+            self._peek(True)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event) -> None:
+        if event.key() == Qt.Key.Key_Backslash and not event.isAutoRepeat():
+            self._peek(False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def focusOutEvent(self, event) -> None:
+        if self.peeking:
+            self._peek(False)
+        super().focusOutEvent(event)
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
+
+    def ask(self, view: View) -> None:
+        """Ask for a view, as a gesture does."""
+        self.view_asked.emit(view)
+
+    def _peek(self, on: bool) -> None:
+        self.peeking = on
+        self.peek_changed.emit(on)
+        self.update()
+
+    def _near_divider(self, at: QPointF) -> bool:
+        return self.compare is Compare.SPLIT and abs(at.x() - self.divider * self.width()) < 10

@@ -1,0 +1,566 @@
+"""The main window: puts the parts together and answers the commands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QSize, Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage, QPainter
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFileDialog,
+    QMainWindow,
+    QStackedWidget,
+    QToolBar,
+    QWidget,
+)
+
+from app import dialog_help
+from app.actions import build_menus
+from app.controller import Activity, Controller
+from app.dialog_export import ExportDialog
+from app.dialog_message import MessageDialog, ask_unsaved
+from app.dialog_settings import SettingsDialog
+from app.dialog_turntable import TurntableDialog
+from app.engine import Engine
+from app.files import PROJECT, FileDesk
+from app.frames import Frame
+from app.icons import application_icon, icon
+from app.messages import explain
+from app.orbit import View, photo_view
+from app.panel_attributes import AttributePanel
+from app.panel_camera import CameraPanel
+from app.panel_history import HistoryPanel
+from app.panel_photo import PhotoPanel
+from app.panel_presets import PresetPanel
+from app.pictures import Look
+from app.presets import randomised
+from app.session import Session
+from app.settings import Settings
+from app.status import Status
+from app.theme import apply_theme, chosen_theme
+from app.view3d import Compare, Scheme, View3D
+from app.welcome import WelcomePage
+from app.workshop import Shot
+from inversion_core.errors import FacetError
+
+OPENABLE = "*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.facet"
+SPIN_STEP = np.radians(0.9)
+
+
+class MainWindow(QMainWindow):
+    """One document, its viewport and its panels."""
+
+    def __init__(self, engine: Engine | None = None, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or Settings()
+        self.theme = chosen_theme(self.settings.text("theme"))
+        apply_theme(QApplication.instance(), self.theme)
+        self.session = Session(self)
+        self.controller = Controller(self.session, engine, self)
+        self.files = FileDesk(self.session, self.controller, self.settings, self)
+        self.look, self.light = Look.PHOTO, (np.radians(-35.0), np.radians(28.0))
+        self._reveal: set[Path] = set()
+        self._spin_angle = 0.0
+        self._spin = QTimer(self, interval=40)
+        self._spin.timeout.connect(self._on_spin)
+        self._redraw = QTimer(self, singleShot=True, interval=0)
+        self._redraw.timeout.connect(self._draw)
+        self.dialogs: list[QWidget] = []
+        self.setObjectName("facet")
+        self.setWindowIcon(application_icon())
+        self.setAcceptDrops(True)
+        self.resize(1360, 860)
+        self._make_parts()
+        self.actions_by_name, self.menus = build_menus(self, lambda name: getattr(self, f"do_{name}"))
+        self.recent_menu = self.menus["File"].addMenu(self.tr("Open &recent"))
+        self.menus["File"].insertMenu(self.actions_by_name["welcome"], self.recent_menu)
+        self._make_docks()
+        self._make_toolbar()
+        self._connect()
+        self.take_settings()
+        self._restore_layout()
+        self._refresh()
+        self.controller.warm_up()
+
+    # ---- putting together -------------------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        self.viewport = View3D(self.theme)
+        self.welcome = WelcomePage()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.welcome)
+        self.pages.addWidget(self.viewport)
+        self.setCentralWidget(self.pages)
+        self.attributes = AttributePanel(self.session, self.theme)
+        self.photo = PhotoPanel(self.session, self.theme)
+        self.camera = CameraPanel(self.session)
+        self.history = HistoryPanel(self.session)
+        self.presets = PresetPanel(self.session, self.settings)
+        self.status = Status()
+        self.setStatusBar(self.status)
+
+    def _make_docks(self) -> None:
+        self.setDockOptions(
+            QMainWindow.DockOption.AnimatedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AllowNestedDocks
+        )
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, self._tabs_on_top())
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        self.docks: dict[str, QDockWidget] = {}
+        for name, title, widget, area in (
+            ("photo", self.tr("Photo"), self.photo, left),
+            ("camera", self.tr("Camera"), self.camera, left),
+            ("history", self.tr("History"), self.history, left),
+            ("attributes", self.tr("Attributes"), self.attributes, right),
+            ("presets", self.tr("Presets"), self.presets, right),
+        ):
+            dock = QDockWidget(title)
+            dock.setObjectName(f"dock_{name}")
+            dock.setWidget(widget)
+            dock.setFeatures(
+                QDockWidget.DockWidgetFeature.DockWidgetMovable
+                | QDockWidget.DockWidgetFeature.DockWidgetClosable
+            )
+            self.docks[name] = dock
+            self.addDockWidget(area, dock)
+        self.do_default_layout()
+        menu = self.menus["View"].addMenu(self.tr("&Panels"))
+        for dock in self.docks.values():
+            menu.addAction(dock.toggleViewAction())
+
+    def _tabs_on_top(self):
+        from PySide6.QtWidgets import QTabWidget
+
+        return QTabWidget.TabPosition.North
+
+    def _make_toolbar(self) -> None:
+        bar = QToolBar(self.tr("Tools"))
+        bar.setObjectName("toolbar")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(18, 18))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.toolbar = bar
+        short = {
+            "open": self.tr("Open"),
+            "save": self.tr("Save"),
+            "export": self.tr("Export"),
+            "undo": self.tr("Undo"),
+            "redo": self.tr("Redo"),
+            "randomise": self.tr("Random"),
+            "reset": self.tr("Reset"),
+            "split": self.tr("Before / after"),
+        }
+        for name in ("open", "save", None, "undo", "redo", None, "randomise", "reset", None, "split"):
+            if name is None:
+                bar.addSeparator()
+            else:
+                self.actions_by_name[name].setIconText(short[name])
+                bar.addAction(self.actions_by_name[name])
+        room = QWidget()
+        room.setSizePolicy(self.viewport.sizePolicy())
+        bar.addWidget(room)
+        self.actions_by_name["export"].setIconText(short["export"])
+        bar.addAction(self.actions_by_name["export"])
+        self.addToolBar(bar)
+
+    def _connect(self) -> None:
+        session, controller, viewport = self.session, self.controller, self.viewport
+        session.document_changed.connect(self._on_document)
+        session.moves_changed.connect(self._wish)
+        session.view_changed.connect(self._on_view)
+        session.history_changed.connect(self._refresh)
+        controller.model_ready.connect(self._on_model)
+        controller.frame_ready.connect(self._on_frame)
+        controller.activity_changed.connect(self.status.show_activity)
+        controller.done.connect(self._on_done)
+        controller.failed.connect(self.show_error)
+        viewport.view_asked.connect(session.set_view)
+        viewport.reset_asked.connect(session.reset_view)
+        viewport.peek_changed.connect(self._wish)
+        viewport.resized.connect(self._wish)
+        self.status.stop.clicked.connect(controller.stop)
+        self.welcome.open_asked.connect(self.do_open)
+        self.welcome.file_asked.connect(self.open)
+        self.files.recent_changed.connect(self._show_recent)
+        self.camera.look_changed.connect(self._on_look)
+        self.camera.light_changed.connect(self._on_light)
+        self.photo.correction_asked.connect(controller.correct)
+        self.photo.faces_asked.connect(controller.find_faces)
+        self.photo.face_chosen.connect(self._on_face)
+        self.presets.failed.connect(self.show_error)
+
+    def take_settings(self) -> None:
+        """Put the settings into effect."""
+        settings, session = self.settings, self.session
+        self.theme = chosen_theme(settings.text("theme"))
+        apply_theme(QApplication.instance(), self.theme)
+        self.viewport.theme = self.photo.canvas.theme = self.theme
+        self.viewport.scheme = Scheme(settings.text("scheme"))
+        session.limits = (
+            float(np.radians(settings.number("yaw_limit"))),
+            float(np.radians(settings.number("pitch_limit"))),
+        )
+        self.attributes.theme = self.theme
+        self.attributes.build()
+        for name, action in self.actions_by_name.items():
+            drawn = next((c.icon for c in dialog_help.all_commands() if c.name == name), "")
+            if drawn:
+                action.setIcon(icon(drawn, self.theme.text, self.theme.accent))
+        self.files.set_interval()
+        self._show_recent()
+        self._wish()
+
+    # ---- session → window -------------------------------------------------------------------------------------
+
+    def _on_document(self) -> None:
+        self.pages.setCurrentWidget(self.viewport if self.session.inversion else self.welcome)
+        self.viewport.setFocus()
+        self._wish()
+
+    def _on_view(self) -> None:
+        self.viewport.view = self.session.view
+        self._wish()
+
+    def _on_model(self, model) -> None:
+        self.attributes.build()
+        self.status.show_model(model.card.title, model.device)
+
+    def _refresh(self) -> None:
+        session, actions = self.session, self.actions_by_name
+        there = session.inversion is not None
+        for command in dialog_help.all_commands():
+            if command.needs_head:
+                actions[command.name].setEnabled(there)
+        actions["undo"].setEnabled(session.can_undo)
+        actions["redo"].setEnabled(session.can_redo)
+        self.setWindowTitle(f"{session.title}[*] — Facet" if there else "Facet[*]")
+        self.setWindowModified((session.dirty and session.can_undo) or (there and session.dirty))
+
+    def _wish(self, *_unused) -> None:
+        """Ask for a picture once the event loop is reached, however many things changed."""
+        self._redraw.start()
+
+    def _draw(self) -> None:
+        view = self.viewport
+        ratio = view.devicePixelRatioF()
+        aspect = view.longer / view.shorter
+        self.controller.draw(
+            round(view.longer * ratio),
+            aspect,
+            self.look,
+            self.light,
+            view.wants_before,
+            int(self.settings.number("smooth")),
+        )
+
+    def _on_frame(self, frame: Frame) -> None:
+        self.viewport.show_frame(frame)
+        self.status.show_frame(frame)
+
+    def _on_done(self, activity: Activity, result) -> None:
+        texts = {
+            "save": self.tr("Saved {path}"),
+            "mesh": self.tr("Exported {path}"),
+            "turntable": self.tr("Wrote {path}"),
+            "screenshot": self.tr("Wrote {path}"),
+        }
+        if activity.kind in texts:
+            self.status.showMessage(texts[activity.kind].format(path=result), 8000)
+        if activity.kind == "faces" and self.session.inversion is not None:
+            self.photo.show_faces(activity.context, result)
+        if isinstance(result, Path) and result in self._reveal:
+            self._reveal.discard(result)
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(result.parent)))
+
+    def show_error(self, doing: str, error: BaseException) -> None:
+        """Say what went wrong; everything stays as it was."""
+        dialog = MessageDialog(explain(doing, error), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.dialogs = [d for d in self.dialogs if _alive(d)] + [dialog]
+        dialog.open()
+
+    def on_exception(self, kind, error, trace) -> None:
+        """Log what no part caught, and say so, instead of ending."""
+        logging.getLogger("facet").error("unexpected", exc_info=(kind, error, trace))
+        if not issubclass(kind, KeyboardInterrupt):
+            self.show_error(self.tr("The last action"), error)
+
+    def _on_look(self, look: Look) -> None:
+        self.look = look
+        self._wish()
+
+    def _on_light(self, yaw: float, pitch: float) -> None:
+        self.light = (yaw, pitch)
+        self._wish()
+
+    def _on_face(self, face: int) -> None:
+        portrait = self.session.inversion.portrait
+        if self._may_replace():
+            self.controller.open_photo(portrait.source, portrait.name, face)
+
+    def _show_recent(self) -> None:
+        self.welcome.show_files(self.files.cards())
+        self.recent_menu.clear()
+        for path in self.settings.recent():
+            action = self.recent_menu.addAction(path.name)
+            action.setData(str(path))
+            action.setToolTip(str(path))
+            action.triggered.connect(self._on_recent)
+        self.recent_menu.setEnabled(bool(self.settings.recent()))
+
+    def _on_recent(self) -> None:
+        self.open(self.sender().data())
+
+    # ---- files ------------------------------------------------------------------------------------------------
+
+    def open(self, name: str) -> None:
+        """Open a photo, a project or "sample:NAME", after asking about unsaved work."""
+        if self._may_replace():
+            self.files.open(name)
+
+    def _may_replace(self) -> bool:
+        session = self.session
+        # A photo that was only looked at can be opened again: nothing to ask about.
+        if not session.dirty or not (session.can_undo or session.path):
+            return True
+        answer = ask_unsaved(session.title, self)
+        if answer == "save":
+            self.do_save()
+            self.controller.batch.drain(60)
+            QApplication.processEvents()
+            return not session.dirty
+        return answer == "discard"
+
+    def do_open(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, self.tr("Open a photo or project"), "", self.tr("Photos and projects") + f" ({OPENABLE})"
+        )
+        if chosen:
+            self.open(chosen)
+
+    def do_welcome(self) -> None:
+        there = self.pages.currentWidget() is self.welcome and self.session.inversion is not None
+        self.pages.setCurrentWidget(self.viewport if there else self.welcome)
+
+    def do_save(self) -> None:
+        if self.session.path is not None:
+            self.files.save(self.session.path)
+        else:
+            self.do_save_as()
+
+    def do_save_as(self) -> None:
+        path = self._ask_path(self.tr("Save project"), PROJECT, self.tr("Facet project"))
+        if path is not None:
+            self.files.save(path)
+
+    def do_export(self) -> None:
+        dialog = ExportDialog(self.files.suggestion(".glb"), self)
+        if dialog.exec():
+            if dialog.reveal.isChecked():
+                self._reveal.add(dialog.path)
+            self.controller.export_mesh(dialog.path, dialog.resolution)
+
+    def do_screenshot(self) -> None:
+        path = self._ask_path(self.tr("Save picture"), ".png", self.tr("Picture"))
+        if path is not None:
+            shot = Shot(self.controller.camera(), 1024, self.look, self.light, None)
+            self.controller.screenshot(path, shot)
+
+    def do_copy_picture(self) -> None:
+        frame = self.viewport.frame
+        if frame is not None:
+            flat = QImage(frame.image.size(), QImage.Format.Format_RGB32)
+            flat.fill(self.theme.ground_top)
+            painter = QPainter(flat)
+            painter.drawImage(0, 0, frame.image)
+            painter.end()
+            QGuiApplication.clipboard().setImage(flat)
+
+    def do_turntable(self) -> None:
+        dialog = TurntableDialog(self.files.suggestion("-turntable.mp4"), self)
+        if dialog.exec():
+            self.controller.export_turntable(dialog.path, dialog.seconds.value(), dialog.fps.value())
+
+    def do_quit(self) -> None:
+        self.close()
+
+    def _ask_path(self, title: str, suffix: str, kind: str) -> Path | None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, title, str(self.files.suggestion(suffix)), f"{kind} (*{suffix})"
+        )
+        if not chosen:
+            return None
+        path = Path(chosen)
+        return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
+
+    # ---- edits ------------------------------------------------------------------------------------------------
+
+    def do_undo(self) -> None:
+        self.session.undo()
+
+    def do_redo(self) -> None:
+        self.session.redo()
+
+    def do_reset(self) -> None:
+        kept = {name: value for name, value in self.session.moves.items() if name in self.session.locked}
+        self.session.set_moves(kept, self.tr("Reset all"))
+
+    def do_randomise(self) -> None:
+        self._randomise(0.6, self.tr("Randomise"))
+
+    def do_surprise(self) -> None:
+        self._randomise(1.0, self.tr("Surprise"))
+
+    def _randomise(self, strength: float, text: str) -> None:
+        session = self.session
+        session.set_moves(randomised(strength, session.moves, session.sliders, session.locked), text)
+
+    def do_copy_moves(self) -> None:
+        QGuiApplication.clipboard().setText(json.dumps({"facet_moves": dict(self.session.moves)}))
+
+    def do_paste_moves(self) -> None:
+        try:
+            found = json.loads(QGuiApplication.clipboard().text())["facet_moves"]
+            moves = {name: float(found[name]) for name in found if self.session.slider(name)}
+        except (ValueError, KeyError, TypeError):
+            self.show_error(
+                self.tr("Pasting attributes"),
+                FacetError(self.tr("The clipboard holds no attributes."), self.tr("Copy attributes first.")),
+            )
+            return
+        locked = {name: value for name, value in self.session.moves.items() if name in self.session.locked}
+        self.session.set_moves({**moves, **locked}, self.tr("Paste attributes"))
+
+    def do_settings(self) -> None:
+        dialog = SettingsDialog(self.settings, self)
+        dialog.changed.connect(self.take_settings)
+        dialog.exec()
+
+    # ---- view -------------------------------------------------------------------------------------------------
+
+    def do_front(self) -> None:
+        self.session.set_view(View())
+
+    def do_three_quarter(self) -> None:
+        self.session.set_view(View(float(np.radians(40))))
+
+    def do_profile(self) -> None:
+        self.session.set_view(View(float(np.radians(75))))
+
+    def do_other_side(self) -> None:
+        self.session.set_view(replace(self.session.view, yaw=-self.session.view.yaw))
+
+    def do_reset_view(self) -> None:
+        self.session.reset_view()
+
+    def do_split(self, on: bool) -> None:
+        self._compare(Compare.SPLIT if on else Compare.OFF, "side")
+
+    def do_side(self, on: bool) -> None:
+        self._compare(Compare.SIDE if on else Compare.OFF, "split")
+
+    def _compare(self, compare: Compare, other: str) -> None:
+        self.actions_by_name[other].blockSignals(True)
+        self.actions_by_name[other].setChecked(False)
+        self.actions_by_name[other].blockSignals(False)
+        self.viewport.compare = compare
+        self.viewport.update()
+        self._wish()
+
+    def do_look_photo(self) -> None:
+        self.camera.look.setCurrentIndex(0)
+
+    def do_look_clay(self) -> None:
+        self.camera.look.setCurrentIndex(1)
+
+    def do_look_normals(self) -> None:
+        self.camera.look.setCurrentIndex(2)
+
+    def do_look_depth(self) -> None:
+        self.camera.look.setCurrentIndex(3)
+
+    def do_spin(self, on: bool) -> None:
+        self._spin_angle = 0.0
+        self._spin.start() if on else self._spin.stop()
+        if not on:
+            self.session.reset_view()
+
+    def _on_spin(self) -> None:
+        if self.session.inversion is None:
+            return
+        self._spin_angle += SPIN_STEP * 2
+        start = photo_view(self.session.inversion.portrait.camera)
+        yaw = start.yaw * np.exp(-self._spin_angle) + np.radians(50) * np.sin(self._spin_angle)
+        self.session.set_view(replace(self.session.view, yaw=float(yaw)))
+
+    def do_light_theme(self) -> None:
+        self.settings.set_value("theme", "dark" if self.theme.name == "light" else "light")
+        self.take_settings()
+
+    def do_default_layout(self) -> None:
+        """Put every panel where it belongs."""
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        docks = self.docks
+        for name in ("photo", "camera", "history"):
+            self.addDockWidget(left, docks[name])
+        for name in ("attributes", "presets"):
+            self.addDockWidget(right, docks[name])
+        self.splitDockWidget(docks["photo"], docks["camera"], Qt.Orientation.Vertical)
+        self.tabifyDockWidget(docks["camera"], docks["history"])
+        self.tabifyDockWidget(docks["attributes"], docks["presets"])
+        for dock in docks.values():
+            dock.setVisible(True)
+        for name in ("camera", "attributes"):
+            docks[name].raise_()
+        self.resizeDocks([docks["photo"], docks["attributes"]], [290, 350], Qt.Orientation.Horizontal)
+
+    def _restore_layout(self) -> None:
+        layout = self.settings.layout()
+        if layout is not None:
+            self.restoreGeometry(layout[0])
+            self.restoreState(layout[1])
+
+    # ---- help and events --------------------------------------------------------------------------------------
+
+    def do_shortcuts(self) -> None:
+        dialog_help.ShortcutsDialog(self).exec()
+
+    def do_diagnostics(self) -> None:
+        dialog_help.DiagnosticsDialog(self.settings, self.status.model.text(), self).exec()
+
+    def do_about(self) -> None:
+        dialog_help.show_about(self, self.controller.model)
+
+    def dragEnterEvent(self, event) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event) -> None:
+        files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self.open(files[0])
+
+    def closeEvent(self, event) -> None:
+        if not self._may_replace():
+            event.ignore()
+            return
+        self._spin.stop()
+        self._redraw.stop()
+        self.settings.set_layout(self.saveGeometry(), self.saveState())
+        self.controller.close()
+        self.files.close()
+        event.accept()
+
+
+def _alive(dialog: QWidget) -> bool:
+    from shiboken6 import isValid
+
+    return isValid(dialog)

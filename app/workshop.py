@@ -1,0 +1,166 @@
+"""What the batch lane does: opening, fitting, saving and exporting, as jobs that can be watched and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QBuffer, QIODevice, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+
+from app.engine import SAMPLES, Engine
+from app.pictures import Look, picture
+from inversion_core.camera import Camera
+from inversion_core.edit import Inversion
+from inversion_core.image import write_atomic
+from inversion_core.task import Progress
+
+Steps = Generator[Progress, None, Any]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What opening gives.
+
+    Attributes:
+        moves, camera, path: of the project; empty, None and None for a photo.
+    """
+
+    inversion: Inversion
+    model: Any
+    moves: Mapping[str, float]
+    camera: Camera | None
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Shot:
+    """How a screenshot is made.
+
+    Attributes:
+        size: side in pixels; background: a colour, or None for transparency.
+    """
+
+    camera: Camera
+    size: int
+    look: Look
+    light: tuple[float, float]
+    background: QColor | None
+
+
+class Workshop:
+    """The batch lane's own place: the engine and the model, loaded once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._model: Any = None
+
+    def model(self) -> Any:
+        """The model, loaded on the first call."""
+        if self._model is None:
+            self._model = self.engine.load_model()
+        return self._model
+
+    def photo(self, source: Path | bytes | str, name: str = "", face: int | None = None) -> Steps:
+        """An :class:`Opened` photo; ``source`` may be "sample:astronaut"."""
+        yield Progress(0, 10, "loading the model")
+        model = self.model()
+        yield Progress(1, 10, "finding the face")
+        if isinstance(source, str) and source.startswith(SAMPLES):
+            source, name = self.engine.sample(source.removeprefix(SAMPLES))
+        portrait = self.engine.open_portrait(Path(source) if isinstance(source, str) else source, name, face)
+        yield Progress(3, 10, "fitting the head")
+        inversion = yield from _from_there(self.engine.invert(portrait, model), 3, 10)
+        return Opened(inversion, model, {}, None, None)
+
+    def correction(self, inversion: Inversion, landmarks: Any) -> Steps:
+        """The inversion of the same portrait with landmarks that were moved by hand."""
+        yield Progress(0, 10, "placing the camera")
+        portrait = self.engine.corrected(inversion.portrait, landmarks)
+        return (yield from _from_there(self.engine.invert(portrait, self.model()), 1, 10))
+
+    def project(self, path: Path) -> Steps:
+        """An :class:`Opened` project."""
+        yield Progress(0, 3, "loading the model")
+        model = self.model()
+        yield Progress(1, 3, "reading the project")
+        inversion, moves, camera = self.engine.load_project(path, model)
+        return Opened(inversion, model, moves, camera, path)
+
+    def faces(self, source: bytes, name: str) -> Steps:
+        """Boxes of the photo's faces."""
+        yield Progress(0, 0, "looking for faces")
+        return self.engine.faces(source, name)
+
+    def save(self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path) -> Steps:
+        """The path, once the project is there."""
+        yield Progress(0, 0, "saving")
+        self.engine.save_project(inversion, moves, camera, path, self.model())
+        return path
+
+    def mesh(
+        self, inversion: Inversion, moves: Mapping[str, float], path: Path, resolution: int | None
+    ) -> Steps:
+        """The path, once the mesh is there."""
+        yield Progress(0, 10, "posing the head")
+        head = self.engine.edit(inversion, moves, self.model())
+        mesh = yield from _from_there(self.engine.sculpt(head, resolution), 1, 9, 10)
+        yield Progress(9, 10, "writing the file")
+        self.engine.save_mesh(mesh, path)
+        return path
+
+    def turntable(
+        self, inversion: Inversion, moves: Mapping[str, float], path: Path, seconds: float, fps: float
+    ) -> Steps:
+        """The path, once the film is there."""
+        yield Progress(0, 0, "posing the head")
+        head = self.engine.edit(inversion, moves, self.model())
+        return (yield from self.engine.save_turntable(head, path, inversion, seconds, fps))
+
+    def screenshot(self, inversion: Inversion, moves: Mapping[str, float], shot: Shot, path: Path) -> Steps:
+        """The path, once the picture is there."""
+        yield Progress(0, 2, "drawing")
+        head = self.engine.edit(inversion, moves, self.model())
+        distance = float((shot.camera.position**2).sum() ** 0.5)
+        rendering = self.engine.view(head, shot.camera, shot.size, 2)
+        image = picture(rendering, shot.look, shot.light, distance)
+        yield Progress(1, 2, "writing the file")
+        if shot.background is not None:
+            ground = QImage(image.size(), QImage.Format.Format_RGB32)
+            ground.fill(shot.background)
+            painter = QPainter(ground)
+            painter.drawImage(0, 0, image)
+            painter.end()
+            image = ground
+        write_atomic(path, encoded(image, "JPG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"))
+        return path
+
+
+def encoded(image: QImage, kind: str = "PNG") -> bytes:
+    """The picture as the bytes of a file."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    if kind == "JPG" and image.hasAlphaChannel():
+        flat = QImage(image.size(), QImage.Format.Format_RGB32)
+        flat.fill(Qt.GlobalColor.white)
+        painter = QPainter(flat)
+        painter.drawImage(0, 0, image)
+        painter.end()
+        image = flat
+    image.save(buffer, kind, 94)
+    return bytes(buffer.data())
+
+
+def _from_there(task: Generator[Progress, None, Any], start: float, end: float, total: float = 0) -> Steps:
+    """The task's result; its progress is told as the part from ``start`` to ``end``."""
+    total = total or end
+    try:
+        while True:
+            step = next(task)
+            yield Progress(start + (end - start) * step.fraction, total, step.note, step.preview)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        task.close()
