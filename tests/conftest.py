@@ -1,39 +1,40 @@
 """What many tests share: the bundled model and one inversion of the sample portrait, made once a session."""
 
-import os
-
-# Small problems on many threads only wait for each other; the variables must stand before the libraries load.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
 import logging
+import os
 
 import pytest
 
-from inversion_core import pipeline
-from inversion_core.model import load_model
-from inversion_core.sample import NAME, sample_portrait
-from inversion_core.task import finish
-
+# Small problems on many threads only wait for each other; the variables must stand before the libraries load.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 logging.getLogger("numba").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
 def model():
     """The bundled model."""
+    from inversion_core.model import load_model
+
     return load_model()
 
 
 @pytest.fixture(scope="session")
 def astronaut():
     """The sample portrait, aligned."""
-    return pipeline.open_portrait(sample_portrait(), NAME)
+    from inversion_core.pipeline import open_portrait
+    from inversion_core.sample import NAME, sample_portrait
+
+    return open_portrait(sample_portrait(), NAME)
 
 
 @pytest.fixture(scope="session")
 def inversion(astronaut, model):
     """The sample portrait's head."""
-    return finish(pipeline.invert(astronaut, model))
+    from inversion_core.pipeline import invert
+    from inversion_core.task import finish
+
+    return finish(invert(astronaut, model))
 
 
 @pytest.fixture(scope="session")
