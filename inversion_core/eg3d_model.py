@@ -164,9 +164,11 @@ class EG3DModel:
         return PlanesHead(self.generator, ws, planes)
 
     def view(self, head: PlanesHead, camera: Camera, size: int, samples: int = 1) -> Rendering:
+        """See :meth:`PlanesHead.view`."""
         return head.view(camera, size, samples)
 
     def sculpt(self, head: PlanesHead, resolution: int | None = None) -> Task[Mesh]:
+        """See :meth:`PlanesHead.sculpt`."""
         return (yield from head.sculpt(resolution))
 
     def pack(self, inversion: Inversion) -> dict[str, NDArray[np.generic]]:

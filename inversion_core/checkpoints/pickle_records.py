@@ -136,6 +136,7 @@ class Machine:
         self.memo: dict[int, object] = {}
 
     def run(self) -> object:
+        """What the pickle holds, up to its end."""
         for count, (opcode, argument, position) in enumerate(pickletools.genops(self.content)):
             if count > LONGEST_PROGRAM:
                 raise refused("it has far more instructions than any checkpoint")
@@ -145,6 +146,7 @@ class Machine:
         raise ValueError("no end")
 
     def step(self, code: str, argument, position: int) -> None:
+        """Carries out one instruction."""
         stack = self.stack
         if code in _CONSTANTS:
             stack.append(_CONSTANTS[code])

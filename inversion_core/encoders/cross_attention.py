@@ -21,5 +21,6 @@ class CrossAttention(nn.Module):
         self.linear2 = nn.Linear(hidden, channels)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        """(N, Q, C)."""
         x = plain_norm(query + self.multihead_attn(query, keys, keys, need_weights=False)[0])
         return x + self.linear2(F.relu(self.linear1(x)))

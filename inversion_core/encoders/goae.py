@@ -35,6 +35,7 @@ class GOAESettings:
 
     @property
     def num_ws(self) -> int:
+        """How many codes the encoder makes."""
         return 1 + sum(self.levels)
 
 

@@ -127,12 +127,15 @@ class WindowAttention(nn.Module):
 
 
 class Mlp(nn.Module):
+    """Two layers with an exact GELU between them."""
+
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, C) of (…, C)."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 
@@ -160,6 +163,7 @@ class SwinBlock(nn.Module):
         return x + self.sometimes(self.norm2(self.mlp(x)))
 
     def attend(self, x: Tensor) -> Tensor:
+        """(N, side², C): attention inside the windows, which odd blocks shift by half."""
         n, tokens, channels = x.shape
         grid = x.view(n, self.side, self.side, channels)
         if self.shift:
@@ -189,22 +193,28 @@ class PatchMerging(nn.Module):
         self.norm = nn.LayerNorm(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Each 2x2 tokens as one; their order is rows first."""
         grid = x.view(len(x), self.side, self.side, -1)
         corners = [grid[:, 0::2, 0::2], grid[:, 1::2, 0::2], grid[:, 0::2, 1::2], grid[:, 1::2, 1::2]]
         return self.norm(self.reduction(torch.cat(corners, dim=-1).flatten(1, 2)))
 
 
 class PatchEmbedding(nn.Module):
+    """Patches of the picture as normalised tokens."""
+
     def __init__(self, settings: SwinSettings) -> None:
         super().__init__()
         self.proj = nn.Conv2d(3, settings.embed_dim, settings.patch_size, settings.patch_size)
         self.norm = nn.LayerNorm(settings.embed_dim)
 
     def forward(self, image: Tensor) -> Tensor:
+        """(N, side², C) of (N, 3, S, S)."""
         return self.norm(self.proj(image).flatten(2).transpose(1, 2))
 
 
 class Stage(nn.Module):
+    """Blocks of one size, then the step to the next."""
+
     def __init__(self, settings: SwinSettings, stage: int) -> None:
         super().__init__()
         done, depth = sum(settings.depths[:stage]), settings.depths[stage]
@@ -219,6 +229,7 @@ class Stage(nn.Module):
         self.downsample = None if last else PatchMerging(settings.channels[stage], settings.sides[stage])
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, side²/4, 2C) of (N, side², C); the last stage keeps the size."""
         for block in self.blocks:
             x = block(x)
         return x if self.downsample is None else self.downsample(x)
@@ -234,6 +245,7 @@ class SwinTransformerV2(nn.Module):
         self.norm = nn.LayerNorm(settings.channels[-1])
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The tokens before each stage, and those after the last."""
         x = self.patch_embed(image)
         taps = []
         for layer in self.layers:

@@ -114,6 +114,7 @@ class TriPlaneGenerator(nn.Module):
 
     @property
     def num_ws(self) -> int:
+        """How many codes a head has."""
         return self.backbone.synthesis.num_ws
 
     @property

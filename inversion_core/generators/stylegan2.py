@@ -51,6 +51,7 @@ class FullyConnectedLayer(nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, out_features) of (…, in_features)."""
         x = F.linear(x, self.weight.to(x.dtype) * self.weight_gain, self.bias.to(x.dtype) * self.bias_gain)
         return F.leaky_relu(x, 0.2) * np.sqrt(2) if self.activation == "lrelu" else x
 
@@ -93,6 +94,11 @@ class MappingNetwork(nn.Module):
         truncation_cutoff: int | None = None,
         update_emas: bool = False,
     ) -> Tensor:
+        """The codes; truncation moves the first ``truncation_cutoff`` of them (all if None) towards the mean.
+
+        Args:
+            update_emas: also moves the mean towards these codes, as training does.
+        """
         x = normalised_2nd_moment(z.float()) if self.z_dim else z.new_zeros(len(z), 0)
         if self.c_dim:
             x = torch.cat([x, normalised_2nd_moment(self.embed(c.float()))], dim=1)
@@ -174,6 +180,7 @@ class SynthesisLayer(nn.Module):
             self.noise_strength = nn.Parameter(torch.zeros([]))
 
     def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """(N, out_channels, resolution, resolution) of features x and codes w (N, w_dim)."""
         # The activation's gain commutes with the leaky ReLU, so weights, noise and bias carry it.
         gain = np.sqrt(2)
         y = modulated_conv2d(
@@ -202,6 +209,7 @@ class ToRGBLayer(nn.Module):
         self.weight_gain = 1 / np.sqrt(in_channels)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """(N, out_channels, H, W) of features x and codes w (N, w_dim)."""
         y = modulated_conv2d(x, self.weight, self.affine(w) * self.weight_gain, demodulate=False)
         return clamped(y.add_(self.bias[:, None, None]), self.conv_clamp)
 
@@ -290,6 +298,7 @@ class SynthesisNetwork(nn.Module):
             previous = channels
 
     def forward(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """The picture of ws (N, num_ws, w_dim)."""
         return self.run(ws, self.resolutions, noise_mode=noise_mode)[1]
 
     def run(

@@ -42,6 +42,7 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Conv2d(channels // reduction, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) of the same."""
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean(dim=(2, 3), keepdim=True)))))
 
 
@@ -66,6 +67,7 @@ class Bottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H / stride, W / stride)."""
         return self.res_layer(x) + self.shortcut_layer(x)
 
 
@@ -79,6 +81,7 @@ class EqualConv2d(nn.Module):
         self.gain = 1 / np.sqrt(in_channels * 9)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W)."""
         return F.conv2d(x, self.weight * self.gain, self.bias, padding=1)
 
 

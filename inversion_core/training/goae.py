@@ -116,6 +116,7 @@ class GOAETrainer:
 
     @property
     def steps(self) -> int:
+        """Length of both phases together."""
         return self.settings.encoder_steps + self.settings.alignment_steps
 
     @property

@@ -54,6 +54,7 @@ class CanonicalDiscriminator(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Logits (N, 1); positive means canonical."""
         return self.body(codes)
 
 

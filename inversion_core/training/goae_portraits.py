@@ -33,7 +33,9 @@ class PortraitBatch:
 class Portraits(Protocol):
     """A source of batches."""
 
-    def batch(self, step: int, size: int) -> PortraitBatch: ...
+    def batch(self, step: int, size: int) -> PortraitBatch:
+        """``size`` pictures, the same for the same step."""
+        ...
 
 
 @dataclass(frozen=True)
