@@ -23,7 +23,7 @@ from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
-from inversion_core.optimise.landmark_fit import HeadFit, fit_landmarks, seated_teeth, snapped
+from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
 from inversion_core.portrait import Portrait
 from inversion_core.refine.canonical import (
     MIRROR_WEIGHT,
@@ -100,6 +100,7 @@ class BundledModel:
         template = self.template
         fit = fit_landmarks(template, portrait.landmarks, portrait.camera)
         corrective = snapped(template, fit, portrait.landmarks)
+        corrective += closed_lips(template, fit.coarse + corrective, portrait.landmarks)
         corrective += seated_teeth(template, fit.coarse + corrective)
         coarse = fit.coarse + corrective
         portrait = replace(portrait, camera=fit.camera)

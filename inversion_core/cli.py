@@ -224,20 +224,34 @@ def export(project, settings, out: Path, resolution, model, as_json) -> None:
 @facet.command()
 @click.argument("folder", type=PHOTO)
 @click.option("-o", "--out", type=PHOTO, help="Write the table here as markdown.")
+@click.option(
+    "--assets", type=PHOTO, help="Head assets: also measure held-out synthetic heads against the truth."
+)
+@click.option("--heads", type=click.IntRange(1, 500), default=12, show_default=True, help="How many of them.")
 @model_option
 @json_option
-def evaluate(folder: Path, out, model, as_json: bool) -> None:
+def evaluate(folder: Path, out, assets, heads: int, model, as_json: bool) -> None:
     """Invert every photo in FOLDER and measure front, turned views and edits."""
     from inversion_core.evaluate import evaluate_folder
     from inversion_core.image import write_atomic
     from inversion_core.model import load_model
     from inversion_core.quality import markdown
 
-    report = run(evaluate_folder(folder, load_model(model)), "evaluate")
-    table = markdown(report)
+    loaded = load_model(model)
+    report = run(evaluate_folder(folder, loaded), "evaluate")
+    table, record = markdown(report), report.as_record()
+    if assets is not None:
+        from dataclasses import asdict
+
+        from inversion_core.training.assets import HeadAssets
+        from inversion_core.training.held_out import held_out_table, measure_held_out
+
+        truth = run(measure_held_out(HeadAssets(assets), loaded, heads), "held-out heads")
+        table += held_out_table(truth)
+        record["held_out"] = asdict(truth)
     if out is not None:
         write_atomic(out, table.encode())
-    say(report.as_record(), as_json, lambda: iter([table]))
+    say(record, as_json, lambda: iter([table]))
     if not report.inverted:
         sys.exit(3)
 

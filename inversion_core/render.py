@@ -10,7 +10,8 @@ from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
 from inversion_core.rasterise import Fragments, interpolate, rasterise
-from inversion_core.refine.canonical import smoothstep
+from inversion_core.refine.canonical import MIRROR_UV, Layer, smoothstep
+from inversion_core.refine.hair import DOME_ROWS, ROWS
 from inversion_core.rendering import Rendering
 from inversion_core.shading import shade
 
@@ -64,6 +65,8 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight
         )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
+        if mask == HAIR:
+            _open_dome(above, shaded, layer, layer_normals, camera)
         _darken_inside(shaded, layer_normals, camera, full, inner)
         _over(buffers, above, shaded, layer_normals)
     rgb, depth, opacity, normals = buffers
@@ -91,6 +94,13 @@ def _darken_inside(shaded: NDArray, normals: NDArray, camera: Camera, size: int,
     away = (normals @ camera.cam2world[:3, 2]) > 0.15
     shaded[..., :3] *= np.where(away, share, 1.0)[..., None]
     normals *= np.where(away, -1.0, 1.0)[..., None]
+
+
+def _open_dome(above: Fragments, shaded: NDArray, layer: Layer, normals: NDArray, camera: Camera) -> None:
+    """Above the ears hair lies on the skull: its inner side is never seen, only that of hair that hangs."""
+    row = interpolate(above, layer.faces, layer.attributes[:, MIRROR_UV])[..., 1]
+    inside = (normals @ camera.cam2world[:3, 2] > 0.15) & (row < DOME_ROWS / ROWS)
+    shaded[..., 3] *= ~inside
 
 
 def _over(buffers: list, above: Fragments, shaded: NDArray, normals: NDArray) -> None:

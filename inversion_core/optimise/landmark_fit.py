@@ -186,6 +186,24 @@ def snapped(
 
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
+LIP_GAP = 0.07
+"""Share of the mouth-open unit by which the template's lips are apart when its landmarks meet."""
+
+
+def closed_lips(
+    template: HeadTemplate, coarse: NDArray[np.float32], landmarks: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(C, 3) offsets that bring lips together where the photo's are: the landmarks of closed lips meet on their
+    visible rims, behind which the template stays open by a hair's breadth that other views would show."""
+    between = np.linalg.norm(landmarks[468, :2] - landmarks[473, :2])
+    gap = np.linalg.norm(landmarks[UPPER_INNER_LIP, :2] - landmarks[LOWER_INNER_LIP, :2]) / max(between, 1e-6)
+    t = np.clip((gap - 0.03) / 0.05, 0, 1)
+    lips = template.landmarks(coarse)[[UPPER_INNER_LIP, LOWER_INNER_LIP]].mean(0)
+    near = np.exp(-(((coarse - lips) / [0.075, 0.035, 0.06]) ** 2).sum(1) / 2) * (
+        template.coarse_part == SKIN
+    )
+    drop = template.unit_offsets[template.units.index("mouth-open")]
+    return (-LIP_GAP * (1 - t * t * (3 - 2 * t)) * near[:, None] * drop).astype(np.float32)
 
 
 def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray[np.float32]:

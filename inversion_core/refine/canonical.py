@@ -329,7 +329,7 @@ def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     continued = _continued(
         attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
     )
-    attributes[:, OPACITY] = continued.ravel() * (1 - hair.ears)
+    attributes[:, OPACITY] = continued.ravel() * (1 - hair.ears * (1 - smoothstep(hairy, 0.3, 0.6)))
     opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
     return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
