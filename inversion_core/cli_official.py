@@ -52,25 +52,28 @@ def add(files: tuple[Path, ...], name: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--model", required=True, type=PATH, help="A model folder, or an EG3D .pkl.")
+@click.option("--model", required=True, type=PATH, help="An added model, its folder, or an EG3D .pkl.")
 @click.option("--seeds", default="0", show_default=True, help="Such as 0-3,7.")
 @click.option("--trunc", "truncation_psi", type=float, default=1.0, show_default=True)
 @click.option("--trunc-cutoff", "truncation_cutoff", type=click.IntRange(0), help="Codes that are truncated.")
 @click.option("--shapes", is_flag=True, help="Also write the volume (.mrc) and its surface (.ply).")
 @click.option("--shape-resolution", type=click.IntRange(16, 1024), default=512, show_default=True)
 @click.option("--video", "video_frames", type=click.IntRange(0), default=0, help="Frames of an orbit (.mp4).")
-@click.option("-o", "--out", required=True, type=PATH, help="Folder for the files.")
+@click.option(
+    "-o", "--out", type=PATH, default=Path("samples"), show_default=True, help="Folder for the files."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @json_option
 def sample(model: Path, seeds: str, out: Path, device: str, as_json: bool, **options) -> None:
     """Pictures, shapes and orbits of random heads, as EG3D's own script makes them."""
     from inversion_core.checkpoints import load_generator
+    from inversion_core.checkpoints.install import model_place
     from inversion_core.errors import OutputUnwritable
     from inversion_core.model import pick_device
     from inversion_core.samples import write_samples
 
     chosen = numbers(seeds)
-    generator = load_generator(model, pick_device(device))
+    generator = load_generator(model_place(model), pick_device(device))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,7 +92,9 @@ def sample(model: Path, seeds: str, out: Path, device: str, as_json: bool, **opt
 
 
 @click.command()
-@click.option("--model", required=True, type=PATH, help="The EG3D generator: a model folder or a .pkl.")
+@click.option(
+    "--model", required=True, type=PATH, help="The generator: an added model, its folder, or a .pkl."
+)
 @click.option(
     "--photos", type=PATH, help="Folder in EG3D's data set layout; the generator's own pictures if none."
 )
@@ -106,11 +111,12 @@ def goae(
     from dataclasses import replace
 
     from inversion_core.checkpoints import load_generator
+    from inversion_core.checkpoints.install import model_place
     from inversion_core.model import pick_device
     from inversion_core.training.goae import GOAETraining, shortened, train_goae
     from inversion_core.training.goae_portraits import GeneratedPortraits, PhotoFolder
 
-    generator = load_generator(model, pick_device(device))
+    generator = load_generator(model_place(model), pick_device(device))
     settings = replace(shortened(GOAETraining(), steps, alignment_steps), batch=batch, seed=seed)
     side = generator.superresolution.shape.img_resolution
     source = PhotoFolder(photos, side, seed) if photos else GeneratedPortraits(generator, seed=seed)

@@ -101,12 +101,16 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def load_model(path: Path | None = None, device: str = "auto") -> FaceModel:
-    """The model in a folder; the bundled one when no folder is given.
+    """The model in a folder, or the added one of that name; the bundled one when neither is given.
 
     Raises:
         MissingResource, BadInput: see :func:`read_card`.
     """
     folder = BUNDLED if path is None else Path(path)
+    if not folder.exists():
+        from inversion_core.checkpoints.install import model_place
+
+        folder = model_place(folder)
     card = read_card(folder)
     if card.kind == "heads":
         from inversion_core.bundled import BundledModel

@@ -34,6 +34,14 @@ def models_folder() -> Path:
     return platformdirs.user_data_path("facet") / "models"
 
 
+def model_place(model: Path, root: Path | None = None) -> Path:
+    """The path itself if there is something, else the folder of the added model of that name."""
+    model = Path(model)
+    if model.exists() or len(model.parts) != 1:
+        return model
+    return (root or models_folder()) / model.name
+
+
 def installed_models(root: Path | None = None) -> list[Path]:
     """The folders of the models that were added, by name."""
     return sorted(card.parent for card in (root or models_folder()).glob(f"*/{CARD}"))

@@ -175,6 +175,17 @@ def official_twin(generator: TriPlaneGenerator, kwargs: dict) -> Persistent:
     return root.eval().requires_grad_(False)
 
 
+def _bystander(class_name: str) -> Persistent:
+    """One of the file's other networks, with what their attributes hold."""
+    other = Persistent()
+    other.class_name = class_name
+    other.register_buffer("p", torch.ones([]))
+    other.weight = torch.nn.Parameter(torch.randn(40, 40))
+    other.act_gain, other.size, other.enabled = np.sqrt(2), np.int64(4), np.bool_(True)
+    other._init_args, other._init_kwargs = (), EasyDict(xflip=1, scale=np.float32(0.2))
+    return other
+
+
 def write_official(path: Path, generator: TriPlaneGenerator, protocol: int = 4, **changes) -> Path:
     """The path, after writing the generator as an official network pickle there."""
     with official_modules():
@@ -185,10 +196,10 @@ def write_official(path: Path, generator: TriPlaneGenerator, protocol: int = 4, 
                     "training_set_kwargs": EasyDict(
                         class_name="training.dataset.ImageFolderDataset", xflip=True
                     ),
-                    "G": None,
-                    "D": None,
+                    "G": _bystander("TriPlaneGenerator"),
+                    "D": _bystander("DualDiscriminator"),
                     "G_ema": module,
-                    "augment_pipe": None,
+                    "augment_pipe": _bystander("AugmentPipe"),
                 },
                 stream,
                 protocol=protocol,

@@ -37,6 +37,8 @@ def files(tmp_path_factory):
     generator = tiny_generator(
         superresolution="SuperresolutionHybrid2X", volume=volume, neural_rendering_resolution=16
     )
+    # Dense enough to have a surface.
+    generator.decoder.net[2].bias.data[0] += 15
     write_official(folder / "small.pkl", generator)
     torch.save(GOAEEncoder(ENCODER).state_dict(), folder / "encoder.pt")
     torch.save(AFA(ALIGNMENT).state_dict(), folder / "afa.pt")
@@ -69,7 +71,7 @@ def test_goae_joins_a_generator_that_is_there(files, small):
     with pytest.raises(UsageError, match="encoder and its AFA"):
         install_model([files / "encoder.pt"], "cats")
     assert install_model([files / "encoder.pt", files / "afa.pt"], "cats") == folder
-    model = load_model(folder, "cpu")
+    model = load_model("cats", "cpu")
     assert model.goae is not None and [d.name for d in model.directions] == ["age"]
     assert [s.name for s in model.card.sliders] == ["age"]
     assert load_goae(folder).encode(torch.zeros(1, 3, 64, 64)).shape == (1, 14, 512)
@@ -93,6 +95,28 @@ def test_parts_that_do_not_make_a_model(files, small, tmp_path):
         with pytest.raises(CheckpointRefused, match="no file of EG3D or GOAE"):
             install_model([tmp_path / path], "x")
     assert installed_models() == []
+
+
+def test_samples_of_an_added_model(files, tmp_path, monkeypatch):
+    install_model([files / "small.pkl"])
+    monkeypatch.chdir(tmp_path)
+    facet(
+        "sample",
+        "--model",
+        "small",
+        "--seeds",
+        "3",
+        "--shapes",
+        "--shape-resolution",
+        "32",
+        "--device",
+        "cpu",
+    )
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
+        "seed0003.mrc",
+        "seed0003.ply",
+        "seed0003.png",
+    ]
 
 
 def test_samples_of_a_model(files, tmp_path):
