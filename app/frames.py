@@ -22,7 +22,9 @@ from inversion_core.task import Progress
 COARSEST, FINEST_PREVIEW = 128, 384
 TARGET_SECONDS = 0.035
 """What a picture may take while the hand moves."""
-STILL_SECONDS = 0.12
+MIDDLE_SECONDS = 0.15
+"""What the first sharper picture may take once the hand rests."""
+STILL_SECONDS = 0.1
 """How long the hand rests before the full picture is drawn."""
 TILE = 448
 """Largest side in pixels of a part of the full picture, so that new moves need not wait for all of it."""
@@ -90,6 +92,13 @@ class Studio:
         self._adapt(spent, size)
         yield Progress(1, 2, "", Frame(request, image, untouched, spent * 1000, edited, False))
         yield Rest(STILL_SECONDS)
+        middle = int(np.clip(size * np.sqrt(MIDDLE_SECONDS / max(spent, 1e-3)), size, request.size))
+        if middle > 1.25 * size:
+            started = time.perf_counter()
+            image = self._drawn(head, request, middle)
+            untouched = self._untouched(before, image, request, middle)
+            spent = time.perf_counter() - started
+            yield Progress(1, 2, "", Frame(request, image, untouched, spent * 1000, edited, False))
         started = time.perf_counter()
         image = yield from self._full(head, request)
         untouched = None

@@ -12,6 +12,8 @@ from inversion_core.camera import Camera
 YAW_LIMIT, PITCH_LIMIT = np.radians(75.0), np.radians(40.0)
 """How far one photo carries: beyond it most of what is seen was guessed."""
 ZOOM_RANGE = (0.4, 8.0)
+FIRST_ZOOM = 0.9
+"""Some air round the photo's framing, so that hair and shoulders can turn inside the viewport."""
 PAN_LIMIT = 1.5
 FIELD_RANGE = (np.radians(5.0), np.radians(60.0))
 RADIANS_PER_VIEWPORT = np.radians(140.0)
@@ -38,9 +40,9 @@ class View:
 
 
 def photo_view(photo: Camera) -> View:
-    """The photo's own point of view."""
+    """The photo's own point of view, from a little farther."""
     yaw, pitch = photo.angles
-    return View(yaw, pitch)
+    return View(yaw, pitch, FIRST_ZOOM)
 
 
 def clamped(view: View, yaw_limit: float = YAW_LIMIT, pitch_limit: float = PITCH_LIMIT) -> View:

@@ -293,6 +293,7 @@ class AttributePanel(QWidget):
         self._gesture = 0
         self._held = ""
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.search = QLineEdit()
         self.search.setPlaceholderText(self.tr("Search attributes"))
         self.search.setClearButtonEnabled(True)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.orbit import FIELD_RANGE, ZOOM_RANGE, View, field_of
+from app.orbit import FIELD_RANGE, FIRST_ZOOM, ZOOM_RANGE, View, field_of
 from app.pictures import Look
 from app.session import Session
 
@@ -34,6 +34,7 @@ class CameraPanel(QWidget):
         super().__init__(parent)
         self.session = session
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.look = QComboBox()
         self.look.setAccessibleName(self.tr("What is shown"))
         for look, text in (
@@ -145,7 +146,7 @@ class CameraPanel(QWidget):
         )
 
     def _on_named(self) -> None:
-        self.session.set_view(View(float(np.radians(self.sender().property("yaw"))), 0.0))
+        self.session.set_view(View(float(np.radians(self.sender().property("yaw"))), 0.0, FIRST_ZOOM))
 
     def _on_field(self, _value: float) -> None:
         inversion, view = self.session.inversion, self.session.view

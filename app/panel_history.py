@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt
 from PySide6.QtWidgets import QListWidget, QVBoxLayout, QWidget
 
 from app.session import Session
@@ -15,6 +15,7 @@ class HistoryPanel(QWidget):
         super().__init__(parent)
         self.session = session
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("History"))
         layout = QVBoxLayout(self)
@@ -33,13 +34,18 @@ class HistoryPanel(QWidget):
                 self.list.addItem(step.text)
             elif self.list.item(row).text() != step.text:
                 self.list.item(row).setText(step.text)
-            self.list.item(row).setForeground(
-                self.palette().placeholderText() if row > self.session.place else self.palette().text()
-            )
+            # What was undone is pale; the rest keeps the theme's own colour.
+            pale = self.palette().placeholderText() if row > self.session.place else None
+            self.list.item(row).setData(Qt.ItemDataRole.ForegroundRole, pale)
         self.list.setCurrentRow(self.session.place)
         if item := self.list.currentItem():
             self.list.scrollToItem(item)
         blocker.unblock()
+
+    def changeEvent(self, event) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self.refresh()
 
     def _on_row(self, row: int) -> None:
         self.session.go_to(row)

@@ -133,6 +133,7 @@ class PhotoPanel(QWidget):
         super().__init__(parent)
         self.session = session
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.canvas = CropCanvas(theme)
         self.scores = QLabel()
         self.scores.setObjectName("muted")

@@ -43,6 +43,7 @@ class PresetPanel(QWidget):
         super().__init__(parent)
         self.session, self.folder = session, settings.presets
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._gesture = 0
         self._start: dict[str, float] = {}
         self._target: Preset | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWidget
 
 from app.controller import Activity
@@ -23,6 +24,8 @@ class Status(QStatusBar):
         self.stop.setFlat(True)
         self.model = QLabel()
         self.figures = QLabel()
+        self.figures.setMinimumWidth(230)
+        self.figures.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for widget in (self.work, self.bar, self.stop):
             self.addWidget(widget)
         for widget in (self.figures, self.model):

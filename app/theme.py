@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from app.icons import RESOURCES
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -102,7 +104,7 @@ def interface_font() -> QFont:
 def style_sheet(theme: Theme) -> str:
     """The style sheet of a theme."""
     names = {name: getattr(theme, name).name() for name in theme.__dataclass_fields__ if name != "name"}
-    sheet = _SHEET
+    sheet = _SHEET.replace("@check", (RESOURCES / "icons" / "check.png").as_posix())
     # Longest first, so that @on_accent is not taken for @on.
     for name in sorted(names, key=len, reverse=True):
         sheet = sheet.replace(f"@{name}", names[name])
@@ -137,12 +139,14 @@ QPushButton { background: @raised; border: 1px solid @line; border-radius: 5px; 
 QPushButton:hover { background: @hover; }
 QPushButton:pressed { background: @line; }
 QPushButton:focus { border-color: @focus; }
-QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent; font-weight: 600; }
+QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent;
+    font-weight: 600; }
 QPushButton:disabled { color: @muted; }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
     background: @raised; border: 1px solid @line; border-radius: 5px; padding: 4px 7px;
     selection-background-color: @accent; selection-color: @on_accent; }
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus { border-color: @focus; }
+QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0; }
 QComboBox::drop-down { border: none; width: 18px; }
 QComboBox QAbstractItemView { background: @raised; border: 1px solid @line; selection-background-color: @accent;
     selection-color: @on_accent; outline: none; }
@@ -153,21 +157,25 @@ QDoubleSpinBox#value[moved="true"] { color: @text; }
 QLabel#muted { color: @muted; }
 QLabel#heading { font-size: 21pt; font-weight: 300; }
 QLabel#group { color: @muted; font-weight: 600; }
-QToolButton#group { color: @text; font-weight: 600; padding: 7px 4px; border-radius: 0; text-align: left; }
+QToolButton#group, QToolButton#group:checked, QToolButton#group:hover { color: @text; font-weight: 600; padding: 7px 4px;
+    background: transparent; border-color: transparent; }
+QToolButton#group:focus { border-color: @focus; }
 QToolButton#lock { padding: 0; border: none; }
 QListWidget { background: @panel; border: none; outline: none; }
 QListWidget::item { padding: 5px 10px; border-radius: 4px; }
 QListWidget::item:hover { background: @hover; }
 QListWidget::item:selected { background: @raised; color: @text; border-left: 2px solid @accent; }
-QTabBar { background: @panel; }
-QTabBar::tab { background: transparent; color: @muted; padding: 8px 12px; border: none; border-bottom: 2px solid transparent; }
+QTabBar { background: @panel; qproperty-drawBase: 0; }
+QTabBar::tab { background: transparent; color: @muted; padding: 8px 12px; border: none;
+    border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: @text; border-bottom-color: @accent; }
 QTabBar::tab:hover { color: @text; }
 QTabWidget::pane { border: none; }
 QStatusBar { background: @window; color: @muted; }
 QStatusBar::item { border: none; }
 QStatusBar QLabel { color: @muted; padding: 0 6px; }
-QProgressBar { background: @raised; border: none; border-radius: 3px; height: 6px; text-align: center; color: transparent; }
+QProgressBar { background: @raised; border: none; border-radius: 3px; height: 6px;
+    text-align: center; color: transparent; }
 QProgressBar::chunk { background: @accent; border-radius: 3px; }
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
 QScrollBar::handle:vertical { background: @line; border-radius: 4px; min-height: 30px; margin: 1px 2px; }
@@ -180,6 +188,11 @@ QFrame#card { background: @panel; border: 1px solid @line; border-radius: 8px; }
 QFrame#card:hover { border-color: @accent; }
 QFrame#rule { background: @line; max-height: 1px; border: none; }
 QFrame#notice { background: @raised; border: 1px solid @accent; border-radius: 6px; }
-QCheckBox, QRadioButton { spacing: 7px; }
+QCheckBox { spacing: 7px; }
+QCheckBox::indicator { width: 13px; height: 13px; border: 1px solid @muted; border-radius: 3px; background: @raised; }
+QCheckBox::indicator:checked { background: @accent; border-color: @accent; image: url("@check"); }
+QSlider::groove:horizontal { height: 3px; background: @line; border-radius: 1px; }
+QSlider::sub-page:horizontal { background: @accent; border-radius: 1px; }
+QSlider::handle:horizontal { width: 12px; height: 12px; margin: -5px 0; border-radius: 6px; background: @text; }
 QDialog { background: @panel; }
 """

@@ -247,10 +247,10 @@ class View3D(QWidget):
         event.accept()
 
     def event(self, event) -> bool:
-        if event.type() == QEvent.Type.NativeGesture:
-            if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
-                self.ask(zoomed(self.view, 1 + event.value()))
-                return True
+        native = event.type() == QEvent.Type.NativeGesture
+        if native and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
+            self.ask(zoomed(self.view, 1 + event.value()))
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event) -> None:

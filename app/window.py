@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QMainWindow,
     QStackedWidget,
+    QTabWidget,
     QToolBar,
     QWidget,
 )
@@ -32,7 +33,7 @@ from app.files import PROJECT, FileDesk
 from app.frames import Frame
 from app.icons import application_icon, icon
 from app.messages import explain
-from app.orbit import View, photo_view
+from app.orbit import FIRST_ZOOM, View, photo_view
 from app.panel_attributes import AttributePanel
 from app.panel_camera import CameraPanel
 from app.panel_history import HistoryPanel
@@ -111,7 +112,7 @@ class MainWindow(QMainWindow):
             | QMainWindow.DockOption.AllowTabbedDocks
             | QMainWindow.DockOption.AllowNestedDocks
         )
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, self._tabs_on_top())
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks: dict[str, QDockWidget] = {}
         for name, title, widget, area in (
@@ -128,17 +129,15 @@ class MainWindow(QMainWindow):
                 QDockWidget.DockWidgetFeature.DockWidgetMovable
                 | QDockWidget.DockWidgetFeature.DockWidgetClosable
             )
+            if name != "photo":
+                # Its tab says the name already.
+                dock.setTitleBarWidget(QWidget())
             self.docks[name] = dock
             self.addDockWidget(area, dock)
         self.do_default_layout()
         menu = self.menus["View"].addMenu(self.tr("&Panels"))
         for dock in self.docks.values():
             menu.addAction(dock.toggleViewAction())
-
-    def _tabs_on_top(self):
-        from PySide6.QtWidgets import QTabWidget
-
-        return QTabWidget.TabPosition.North
 
     def _make_toolbar(self) -> None:
         bar = QToolBar(self.tr("Tools"))
@@ -241,7 +240,7 @@ class MainWindow(QMainWindow):
         actions["undo"].setEnabled(session.can_undo)
         actions["redo"].setEnabled(session.can_redo)
         self.setWindowTitle(f"{session.title}[*] — Facet" if there else "Facet[*]")
-        self.setWindowModified((session.dirty and session.can_undo) or (there and session.dirty))
+        self.setWindowModified(session.dirty)
 
     def _wish(self, *_unused) -> None:
         """Ask for a picture once the event loop is reached, however many things changed."""
@@ -446,13 +445,16 @@ class MainWindow(QMainWindow):
     # ---- view -------------------------------------------------------------------------------------------------
 
     def do_front(self) -> None:
-        self.session.set_view(View())
+        self._look_from(0)
 
     def do_three_quarter(self) -> None:
-        self.session.set_view(View(float(np.radians(40))))
+        self._look_from(40)
 
     def do_profile(self) -> None:
-        self.session.set_view(View(float(np.radians(75))))
+        self._look_from(75)
+
+    def _look_from(self, degrees: float) -> None:
+        self.session.set_view(View(float(np.radians(degrees)), 0.0, FIRST_ZOOM))
 
     def do_other_side(self) -> None:
         self.session.set_view(replace(self.session.view, yaw=-self.session.view.yaw))
