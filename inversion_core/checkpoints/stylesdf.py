@@ -80,18 +80,32 @@ def load_e3dge(
     """
     settings = settings or E3DGESettings()
     generator = load_stylesdf(generator_path, mean_latents, settings.generator)
-    runner_path, pose_path = Path(runner_path), Path(pose_path)
+    runner_path = Path(runner_path)
     content = read_entries(runner_path)
     with torch.device("meta"):
-        encoder, pose_network = E3DGEEncoder(settings.encoder), VolumeDiscriminator(settings.pose)
+        encoder = E3DGEEncoder(settings.encoder)
         local, aligner = LocalNetwork(settings.local), ResidualAligner()
         fusion = FusionBlock(settings.local.hourglass.features)
     fill(encoder, entry(runner_path, content, "encoder"))
     fill(local, entry(runner_path, content, "netLocal"))
     fill(aligner, entry(runner_path, content, "grid_align"))
     fill(fusion, entry(runner_path, content, "Fuse_sft_block"))
-    fill(pose_network, entry(pose_path, read_entries(pose_path), "d"))
+    pose_network = load_pose_network(pose_path, settings.pose)
     return E3DGE(generator, encoder, pose_network, local, aligner, fusion).eval().to(device)
+
+
+def load_pose_network(
+    path: Path | str, settings: VolumeDiscriminatorSettings | None = None
+) -> VolumeDiscriminator:
+    """The discriminator ``d`` of StyleSDF's volume renderer, frozen.
+
+    Raises:
+        CheckpointRefused: damaged, hostile, or of another architecture.
+    """
+    with torch.device("meta"):
+        network = VolumeDiscriminator(settings)
+    fill(network, entry(Path(path), read_entries(Path(path)), "d"))
+    return network
 
 
 def read_entries(path: Path) -> Mapping:

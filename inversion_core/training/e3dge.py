@@ -87,8 +87,9 @@ class HeldOutErrors:
 
     Attributes:
         latent: of both codes; thumb: of the codes' thumb in the photo's view.
-        sdf: of distances near the surface; view: of the full rendering's thumb in another view.
-        plain_view: of the codes' thumb in that other view.
+        sdf: of distances near the surface; view: of the full picture from another camera.
+        plain_view: of the picture that the codes alone give from there.
+        residual: of the residual aligned to that other view.
     """
 
     latent: float
@@ -96,6 +97,7 @@ class HeldOutErrors:
     sdf: float
     view: float
     plain_view: float
+    residual: float
 
 
 class E3DGETrainer:
@@ -119,11 +121,15 @@ class E3DGETrainer:
             local, fusion = LocalNetwork(sizes.local), FusionBlock(sizes.local.hourglass.features)
             parts = E3DGEEncoder(sizes.encoder), pose_network, local, ResidualAligner(), fusion
             self.discriminator = VolumeDiscriminator(sizes.pose).to(generator.device)
+        modulation = local.local_feat_to_tex_modulations_linear
+        # Ours: the local branch starts by changing nothing, so that it can only learn what helps.
+        for parameter in (*modulation.fc_1.parameters(), *modulation.shortcut.parameters()):
+            nn.init.zeros_(parameter)
         self.model = E3DGE(generator, *parts).to(generator.device).eval()
         self.pairs = PseudoPairs(
             generator, sizes.encoder.image_size, settings.points, settings.truncation_psi, settings.seed
         )
-        rate, modulation = settings.learning_rate, local.local_feat_to_tex_modulations_linear
+        rate = settings.learning_rate
         filters = [p for n, p in local.named_parameters() if not n.startswith("local_feat")]
         self.optimisers = {
             "encoder": torch.optim.Adam(self.model.encoder.parameters(), lr=rate),
@@ -221,8 +227,9 @@ class E3DGETrainer:
         pairs = (
             (inversion.base.thumb, batch.first.thumb),
             (near, batch.near.sdf),
-            (other.full.thumb, batch.second.thumb),
-            (other.base.thumb, batch.second.thumb),
+            (self._picture(other.full, inversion.codes), batch.second.image),
+            (self._picture(other.base, inversion.codes), batch.second.image),
+            (other.aligned, self.model.residual(batch.second.image, other.base.thumb)),
         )
         errors = (F.mse_loss(found, true).item() for found, true in pairs)
         return HeldOutErrors(latent_loss(inversion.codes, batch.codes).item(), *errors)

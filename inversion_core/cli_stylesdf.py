@@ -1,0 +1,62 @@
+"""The command line's part for StyleSDF and E3DGE: ``facet train e3dge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inversion_core.console import run
+from inversion_core.errors import UsageError
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--generator", type=PATH, help="StyleSDF's ffhq1024x1024.pt; a small untrained one if none.")
+@click.option("--pose", type=PATH, help="StyleSDF's ffhq_vol_renderer.pt, needed with --generator.")
+@click.option("--reals", type=PATH, help="Folder of aligned pictures for the discriminator; pairs if none.")
+@click.option("--steps", type=click.IntRange(0), default=200_000, show_default=True, help="Of the encoder.")
+@click.option("--alignment-steps", type=click.IntRange(0), default=50_000, show_default=True)
+@click.option("--hybrid-steps", type=click.IntRange(0), default=50_000, show_default=True)
+@click.option("--batch", type=click.IntRange(2), default=4, show_default=True, help="Heads a step.")
+@click.option("--rate", type=click.FloatRange(1e-7, 0.1), default=5e-5, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for weights and curves.")
+def e3dge(
+    generator, pose, reals, steps, alignment_steps, hybrid_steps, batch, rate, seed, device, out
+) -> None:
+    """Train E3DGE's encoders for a StyleSDF generator; goes on where it was stopped."""
+    from inversion_core.checkpoints.stylesdf import E3DGESettings, load_pose_network, load_stylesdf
+    from inversion_core.model import pick_device
+    from inversion_core.training.e3dge import E3DGETrainer, E3DGETraining, train_e3dge
+    from inversion_core.training.e3dge_reals import PictureFolder
+    from inversion_core.training.e3dge_small import small_networks, small_settings
+
+    if (generator is None) != (pose is None):
+        raise UsageError("--generator and --pose belong together.", "Give both files, or neither.")
+    if generator is None:
+        sizes, networks = small_settings(), small_networks(seed)
+    else:
+        sizes, networks = E3DGESettings(), (load_stylesdf(generator), load_pose_network(pose))
+    settings = E3DGETraining(
+        global_steps=steps,
+        alignment_steps=alignment_steps,
+        hybrid_steps=hybrid_steps,
+        batch=batch,
+        local_batch=2 * batch,
+        learning_rate=rate,
+        aligner_rate=2 * rate,
+        samples=min(18, sizes.generator.renderer.samples),
+        seed=seed,
+    )
+    chosen = pick_device(device)
+    source = PictureFolder(reals, sizes.encoder.image_size, seed) if reals else None
+    trainer = E3DGETrainer(*(part.to(chosen) for part in networks), settings, sizes, source)
+    before = trainer.held_out_errors()
+    run(train_e3dge(trainer, out), "train e3dge")
+    after = trainer.held_out_errors()
+    for name, value in vars(after).items():
+        click.echo(f"{name}: {getattr(before, name):.6f} -> {value:.6f}")
+    click.echo(str(out / "runner.pt"))
