@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from inversion_core import cli_official
+from inversion_core import cli_official, cli_stylesdf
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
@@ -369,6 +369,7 @@ def geometry(assets: Path, out: Path, heads: int, seed: int) -> None:
 facet.add_command(cli_official.sample)
 models.add_command(cli_official.add)
 train.add_command(cli_official.goae)
+train.add_command(cli_stylesdf.e3dge)
 
 if __name__ == "__main__":
     main()
