@@ -88,14 +88,17 @@ def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float3
     inside = ((uv > 0) & (uv < 1)).all(1)
     shown = sampled(np.ascontiguousarray(detail.masks[..., 1:]), uv)[:, 0]
     seen = detail.head.attributes[:, SEEN_STRAIGHT] * inside
-    grown = smoothstep(template.scalp, 0.3, 0.8)
+    # Round the hairline the carried colours run from skin to hair: each counts for as much hair as it looks.
+    apart = detail.hair_colour - detail.skin_colour
+    looks = (detail.head.attributes[:, COLOUR] - detail.skin_colour) @ apart / max(float(apart @ apart), 1e-3)
+    grown = smoothstep(template.scalp, 0.3, 0.8) * np.clip(looks, 0, 1) ** 2
     return (smoothstep(shown, 0.45, 0.95) * seen + grown * (1 - seen)).astype(np.float32)
 
 
 def colour_factors(
     template: HeadTemplate, detail: PhotoDetail, ageing: NDArray[np.float32], moves: Mapping[str, float]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(V, 3) factors on the head's colours and (3,) on the hair's, for skin_tone, age and hair_lightness."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(V, 3) factors on the head's colours, (3,) on the hair's and (3,) on bare skin, for skin_tone, age and hair_lightness."""
     tone, age, lightness = (float(moves.get(name, 0.0)) for name in ("skin_tone", "age", "hair_lightness"))
     skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
     hairy = hair_share(template, detail)
@@ -104,9 +107,10 @@ def colour_factors(
     target = DARKER_SKIN if tone > 0 else LIGHTER_SKIN
     # What is light already has less room: a full step would burn it out.
     room = 1.0 if tone > 0 else float(np.clip((0.97 - detail.skin_colour.mean()) / 0.25, 0.15, 1))
-    head *= np.exp(bare * abs(tone) * room * np.log(target))
+    skin_light = np.exp(abs(tone) * room * np.log(target))
+    head *= np.exp(bare * np.log(skin_light))
     if age:
-        strength = 1.25 * age if age > 0 else 0.5 * age
+        strength = 0.9 * age if age > 0 else 0.5 * age
         head *= np.exp(bare * strength * np.log(np.clip(ageing, 0.3, 2.0)))
     hair = np.ones(3, np.float32)
     own = np.maximum(detail.hair_colour, 0.03)
@@ -116,4 +120,4 @@ def colour_factors(
     if age > 0:
         hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 2.6) ** (0.5 * age)
     head *= np.exp(hairy[:, None] * skin[:, None] * np.log(hair))
-    return head.astype(np.float32), hair.astype(np.float32)
+    return head.astype(np.float32), hair.astype(np.float32), skin_light.astype(np.float32)

@@ -48,8 +48,8 @@ CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-r
 """Units that work against each other: a closing lid gives up being wide open."""
 LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
 """MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
-LOWER_LIP = 17
-"""MediaPipe's point below the mouth: clothes begin no higher."""
+CHIN = 152
+"""MediaPipe's lowest point of the face: clothes begin no higher."""
 STRONGEST_UNIT = 1.3
 
 
@@ -123,7 +123,7 @@ class BundledModel:
             fit.camera,
             portrait.person,
             hair_share,
-            float(portrait.landmarks[LOWER_LIP, 1]),
+            float(portrait.landmarks[CHIN, 1]),
         )
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)
@@ -185,7 +185,7 @@ class BundledModel:
         vertices = template.fine(coarse) + detail.lying
         moved = vertices - detail.head.vertices
         normals = vertex_normals(vertices, template.faces)
-        light, hair = colour_factors(template, detail, self.ageing, moves)
+        light, hair, skin = colour_factors(template, detail, self.ageing, moves)
         attributes, lashes = self._closed_lids(inversion, expression)
         light = light * lashes
         head = replace(detail.head, vertices=vertices, attributes=attributes)
@@ -208,6 +208,7 @@ class BundledModel:
             light=light,
             hair_light=np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy(),
             shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),
+            skin_light=skin,
             likeness=float(1 - smoothstep(np.float32(furthest), 0.004, 0.02)),
             coarse=coarse,
             model=self,

@@ -62,7 +62,16 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             layer.vertices, layer.faces, camera, full, np.full(len(layer.vertices), -nearer, np.float32)
         )
         shaded = shade(
-            above, layer.faces, layer.attributes, light, detail.photo, other, detail.masks, mask, straight
+            above,
+            layer.faces,
+            layer.attributes,
+            light,
+            detail.photo,
+            other,
+            detail.masks,
+            mask,
+            straight,
+            head.skin_light if mask == HAIR else None,
         )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
         if mask == HAIR:

@@ -22,7 +22,7 @@ def _texel(image, u, v, channel):
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _shade(face, weights, faces, values, light, photo, other, masks, channel, straight, out):
+def _shade(face, weights, faces, values, light, under, photo, other, masks, channel, straight, out):
     height, width = face.shape
     for y in nb.prange(height):
         v = np.empty(15, np.float32)
@@ -45,7 +45,10 @@ def _shade(face, weights, faces, values, light, photo, other, masks, channel, st
             opacity = min(max(opacity, 0.0), 1.0)
             out[y, x, 3] = opacity
             # A fringe is half skin: recolouring hair must not burn a rim into the forehead.
-            own = opacity * opacity if channel >= 0 else 1.0
+            own = 1.0
+            if channel >= 0:
+                own = min(max((opacity - 0.5) / 0.48, 0.0), 1.0)
+                own = own * own * (3 - 2 * own)
             for n in range(3):
                 rest = v[9 + n]
                 if m > 0.003:
@@ -53,7 +56,9 @@ def _shade(face, weights, faces, values, light, photo, other, masks, channel, st
                 if w > 0.003:
                     rest += w * (_texel(photo, v[0], v[1], n) - rest)
                 lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
-                out[y, x, n] = min(max(rest * (1 + (lit - 1) * own), 0.0), 1.0)
+                out[y, x, n] = min(
+                    max(rest * (1 + (lit - 1) * own) * (1 + (under[n] - 1) * (1 - own)), 0.0), 1.0
+                )
 
 
 def shade(
@@ -66,12 +71,14 @@ def shade(
     masks: NDArray[np.float32],
     mask_channel: int,
     straight: float,
+    under: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """(H, W, 4) colour in [0, 1] and opacity of rasterised fragments, 0 where empty.
 
     Args:
         attributes: (V, 15), columns as in :mod:`inversion_core.refine.canonical`.
         light: (V, 3) factors on the colour: edits of tone, age and light.
+        under: (3,) factors on what shines through where a layer is not opaque.
         other: (H, W, 3) the picture that the mirrored positions refer to.
         masks: (H, W, 2) person and hair; ``mask_channel`` says which trims the layer, -1 none.
         straight: 0 … 1, how near the view is to the photo's own: 1 trusts every pixel the photo shows.
@@ -84,6 +91,7 @@ def shade(
         faces,
         attributes,
         light,
+        np.ones(3, np.float32) if under is None else under,
         photo,
         other,
         masks,

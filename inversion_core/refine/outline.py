@@ -68,8 +68,8 @@ def inflate_shell(
     Args:
         fine: (V, 3) the fitted head; skin_faces: (F, 3) its skin; hair: vertices and faces of the hair in the photo.
         person, hair_share: (512, 512) the soft masks.
-        highest: picture heights from the top (0 … 1) above which there is no shell: what sticks out beside the face
-            is an ear or hair, and would tear off in other views.
+        highest: picture heights from the top (0 … 1) above which there is no shell beside the head: what sticks out
+            there is an ear or hair, and would tear off in other views.
     """
     soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
     mask = soft > 0.35
@@ -80,8 +80,10 @@ def inflate_shell(
     # Slivers along the hair would stand out like combs in other views; the hair layer has its own soft edge.
     hairy = cv2.resize(hair_share, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.4
     beyond = mask & ~body & ~hairy
-    beyond[: int(highest * GRID)] = False
-    beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    # Beside the neck it begins at the chin, and the farther out the higher: the slope of a collar.
+    away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
+    beyond &= np.arange(GRID)[:, None] >= highest * GRID - np.maximum(away - 2, 0)
+    beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
     if beyond.sum() < 12:
         return None
     unit = 2.6 / (camera.intrinsics[0, 0] * GRID)

@@ -56,9 +56,13 @@ class TruthHead:
 
 @dataclass(frozen=True)
 class HeldOutReport:
-    """Means over heads: PSNR in dB in the head's mask at each of TURNS, depth error in the face as a share of the head's height
-    (what scale and distance leave open taken off),
-    silhouette IoU; ``refused`` heads showed the detector no face."""
+    """Means over heads; ``refused`` of them showed the detector no face.
+
+    Attributes:
+        psnr_turned, psnr_front: dB in the head's mask, at TURNS and in front.
+        depth_error: in the face, as a share of the head's height, what scale and distance leave open taken off.
+        iou_turned: of the silhouettes at TURNS.
+    """
 
     heads: int
     refused: int
