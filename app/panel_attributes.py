@@ -154,7 +154,6 @@ class Row(QWidget):
         self.track = Track(slider, theme)
         self.field = QDoubleSpinBox()
         self.field.setObjectName("value")
-        self.field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.field.setDecimals(2)
         self.field.setSingleStep(0.01)

@@ -120,7 +120,6 @@ class CameraPanel(QWidget):
         box.setDecimals(decimals)
         box.setSuffix(unit)
         box.setKeyboardTracking(False)
-        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setAccessibleName(name)
         return box
 

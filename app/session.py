@@ -101,6 +101,13 @@ class Session(QObject):
         self.view_changed.emit()
         self.history_changed.emit()
 
+    def open_nothing(self) -> None:
+        """Close the document; whoever calls this has asked about unsaved work."""
+        self._history, self._clean, self.path = _History(), None, None
+        self.document_changed.emit()
+        self.moves_changed.emit()
+        self.history_changed.emit()
+
     # ---- edits ------------------------------------------------------------------------------------------------
 
     def set_move(self, name: str, value: float, gesture: str = "") -> None:

@@ -146,11 +146,13 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
     background: @raised; border: 1px solid @line; border-radius: 5px; padding: 4px 7px;
     selection-background-color: @accent; selection-color: @on_accent; }
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus { border-color: @focus; }
-QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0; }
+QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0 6px; }
+QDoubleSpinBox#value QLineEdit { padding: 0 3px; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
 QComboBox::drop-down { border: none; width: 18px; }
 QComboBox QAbstractItemView { background: @raised; border: 1px solid @line; selection-background-color: @accent;
     selection-color: @on_accent; outline: none; }
-QDoubleSpinBox#value { background: transparent; border: 1px solid transparent; padding: 1px 3px; color: @muted; }
+QDoubleSpinBox#value { background: transparent; border: 1px solid transparent; padding: 1px 0; color: @muted; }
 QDoubleSpinBox#value:hover { background: @raised; }
 QDoubleSpinBox#value:focus { background: @raised; border-color: @focus; color: @text; }
 QDoubleSpinBox#value[moved="true"] { color: @text; }

@@ -1,0 +1,185 @@
+"""A fast engine with the real records, and the window around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+import pytest
+
+from inversion_core.camera import Camera
+from inversion_core.edit import Inversion, Slider
+from inversion_core.errors import NoFace, ProjectUnreadable
+from inversion_core.image import write_atomic
+from inversion_core.latent import Latent
+from inversion_core.mesh import Mesh
+from inversion_core.portrait import Portrait
+from inversion_core.rendering import Rendering
+from inversion_core.task import Progress
+
+SLIDERS = (
+    Slider("smile", "Smile", "expression", "Lifts the corners of the mouth.", 0, 1),
+    Slider("blink", "Blink", "expression", "Closes the eyes.", 0, 1),
+    Slider("jaw_width", "Jaw width", "shape", "Widens the jaw.", -1, 1),
+    Slider("age", "Age", "character", "Ages skin and shape.", -1, 1),
+)
+
+
+class BallEngine:
+    """Draws a ball whose red is ``smile`` and whose radius follows ``jaw_width``; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.edits: list[dict[str, float]] = []
+        self.views: list[tuple[Camera, int]] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.edit_seconds = 0.0
+        self.fit_steps = 3
+        self.refuse: Exception | None = None
+
+    def load_model(self, path=None):
+        return SimpleNamespace(
+            card=SimpleNamespace(sliders=SLIDERS, title="Balls", licence="free"), device="cpu"
+        )
+
+    def open_portrait(self, source, name="", face=None):
+        self.threads.add(threading.current_thread().name)
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if b"no face" in content:
+            raise NoFace("No face was found.", "Choose a photo that shows one.")
+        landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (478, 3)).astype(np.float32)
+        return Portrait(
+            np.full((512, 512, 3), 90, np.uint8),
+            Camera.orbit(0.1, 0.05),
+            landmarks,
+            np.ones((512, 512), np.float32),
+            content,
+            name or Path(source).name,
+            face or 0,
+            np.eye(2, 3, dtype=np.float32),
+        )
+
+    def faces(self, source, name=""):
+        return ((0.1, 0.1, 0.5, 0.5), (0.6, 0.1, 0.9, 0.5))
+
+    def corrected(self, portrait, landmarks):
+        return replace(portrait, landmarks=landmarks)
+
+    def invert(self, portrait, model):
+        for i in range(self.fit_steps):
+            yield Progress(i, self.fit_steps, "fitting")
+            self.gate.wait(5)
+            time.sleep(0.001)
+        if self.refuse is not None:
+            raise self.refuse
+        latent = Latent(np.zeros(3, np.float32), "blocks", "balls")
+        return Inversion(portrait, latent, None, {"iou": 0.95}, "fake", 0.1)
+
+    def edit(self, inversion, moves, model):
+        self.threads.add(threading.current_thread().name)
+        time.sleep(self.edit_seconds)
+        self.edits.append(dict(moves))
+        return dict(moves)
+
+    def view(self, head, camera, size, samples=1):
+        self.views.append((camera, size))
+        origins, directions = camera.rays(size)
+        radius = 0.25 * (1 + 0.2 * head.get("jaw_width", 0))
+        along = -(origins * directions).sum(1)
+        nearest = (origins**2).sum(1) - along**2
+        hit = nearest < radius**2
+        depth = np.where(hit, along - np.sqrt(np.maximum(radius**2 - nearest, 0)), 0)
+        normals = np.where(hit[:, None], (origins + depth[:, None] * directions) / radius, 0)
+        rgb = np.broadcast_to(np.array([head.get("smile", 0.0), 0.5, 0.5]), (size * size, 3))
+        square = (size, size)
+        return Rendering(
+            rgb.reshape(*square, 3).astype(np.float32),
+            depth.reshape(square).astype(np.float32),
+            hit.reshape(square).astype(np.float32),
+            normals.reshape(*square, 3).astype(np.float32),
+        )
+
+    def sculpt(self, head, resolution=None):
+        yield Progress(0, 1, "meshing")
+        self.gate.wait(5)
+        vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+        return Mesh(vertices, np.array([[0, 1, 2]], np.int32))
+
+    def turntable_camera(self, inversion, yaw, pitch):
+        return Camera.orbit(yaw, pitch)
+
+    def save_mesh(self, mesh, path):
+        write_atomic(path, f"{len(mesh.vertices)} vertices".encode())
+
+    def save_project(self, inversion, moves, camera, path, model):
+        content = {"moves": dict(moves), "camera": [float(x) for x in camera.label()]}
+        write_atomic(path, json.dumps(content).encode())
+
+    def load_project(self, path, model):
+        try:
+            content = json.loads(path.read_text())
+        except ValueError as error:
+            raise ProjectUnreadable(f"{path.name} is damaged.", "Open the photo again.") from error
+        portrait = self.open_portrait(b"kept", "kept.png")
+        latent = Latent(np.zeros(3, np.float32), "blocks", "balls")
+        inversion = Inversion(portrait, latent, None, {}, "project", 0.0)
+        return inversion, content["moves"], Camera.from_label(content["camera"])
+
+    def save_turntable(self, head, path, inversion, seconds, fps):
+        yield Progress(0, 1, "turning")
+        write_atomic(path, b"film")
+        return path
+
+    def sample(self, name):
+        return b"sample", f"{name}.png"
+
+
+@pytest.fixture
+def engine() -> BallEngine:
+    return BallEngine()
+
+
+@pytest.fixture
+def settings(qapp, tmp_path):
+    from app.settings import Settings
+
+    made = Settings(tmp_path / "state" / "settings.ini")
+    made.set_value("autosave_seconds", 0)
+    return made
+
+
+@pytest.fixture
+def window(qtbot, engine, settings):
+    from app.window import MainWindow
+
+    window = MainWindow(engine, settings)
+    window.resize(900, 640)
+    window.show()
+    yield window
+    engine.gate.set()
+    window.session.open_nothing()
+    window.close()
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "someone.jpg"
+    path.write_bytes(b"a face")
+    return path
+
+
+@pytest.fixture
+def opened(qtbot, window, photo):
+    """The window with a portrait open and drawn."""
+    window.open(str(photo))
+    qtbot.waitUntil(lambda: window.viewport.frame is not None and window.viewport.frame.final, timeout=10000)
+    return window
