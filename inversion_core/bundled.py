@@ -24,8 +24,10 @@ from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
-from inversion_core.portrait import Portrait
+from inversion_core.portrait import CROP_SIZE, Portrait
 from inversion_core.refine.canonical import (
+    CHANNELS,
+    HAIR_TEXTURE,
     MIRROR_WEIGHT,
     SEEN_STRAIGHT,
     WEIGHT,
@@ -285,7 +287,7 @@ class BundledModel:
         try:
             layers = {
                 name: Layer(
-                    arrays[f"{name}.vertices"],
+                    np.asarray(arrays[f"{name}.vertices"], np.float32),
                     arrays[f"{name}.faces"],
                     arrays[f"{name}.attributes"].astype(np.float32),
                 )
@@ -295,17 +297,13 @@ class BundledModel:
             camera = Camera.from_label(arrays["camera"])
             latent = Latent(np.asarray(arrays["latent"], np.float32), "blocks", self.card.name)
             scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
+            detail = PhotoDetail(camera=camera, **layers, **plain)
+            _check(self.template, latent, detail)
         except (KeyError, ValueError) as error:
             raise ProjectUnreadable(
                 f"The project does not fit the model {self.card.title!r}: {error}.",
                 "Open its photo again instead.",
             ) from error
-        if layers["head"].vertices.shape != (len(self.template.part), 3):
-            raise ProjectUnreadable(
-                "The project was made with another version of the bundled model.",
-                "Open its photo again instead.",
-            )
-        detail = PhotoDetail(camera=camera, **layers, **plain)
         return Inversion(replace(portrait, camera=camera), latent, detail, scores, "project", 0.0)
 
 
@@ -313,6 +311,43 @@ _LAYERS = ("head", "hair", "shell")
 _DETAIL_ARRAYS = tuple(f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera"))
 _HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
 _SCORES = ("psnr", "ssim", "iou", "fit")
+
+
+def _check(template: HeadTemplate, latent: Latent, detail: PhotoDetail) -> None:
+    """Refuse (ValueError) what does not fit: the compiled loops that draw a head trust shapes and indices."""
+    count, hair, shell = (len(layer.vertices) for layer in (detail.head, detail.hair, detail.shell))
+    shapes = {
+        "head.vertices": (detail.head.vertices, (len(template.part), 3)),
+        "latent": (latent.ws, (len(template.identity) + len(template.units),)),
+        "corrective": (detail.corrective, template.mean.shape),
+        "lying": (detail.lying, (count, 3)),
+        "photo": (detail.photo, (CROP_SIZE, CROP_SIZE, 3)),
+        "masks": (detail.masks, (CROP_SIZE, CROP_SIZE, 2)),
+        "hair_texture": (detail.hair_texture, (*HAIR_TEXTURE, 3)),
+        "hair_anchors": (detail.hair_anchors, (hair, 4)),
+        "hair_weights": (detail.hair_weights, (hair, 4)),
+        "shell_anchors": (detail.shell_anchors, (shell, 4)),
+        "shell_weights": (detail.shell_weights, (shell, 4)),
+        "hair_colour": (detail.hair_colour, (3,)),
+        "skin_colour": (detail.skin_colour, (3,)),
+        "light": (detail.light, (9,)),
+    }
+    indices = [("hair_anchors", detail.hair_anchors, count), ("shell_anchors", detail.shell_anchors, count)]
+    for name in _LAYERS:
+        layer = getattr(detail, name)
+        number = len(layer.vertices)
+        shapes[f"{name}.vertices"] = shapes.get(f"{name}.vertices", (layer.vertices, (number, 3)))
+        shapes[f"{name}.attributes"] = (layer.attributes, (number, CHANNELS))
+        shapes[f"{name}.faces"] = (layer.faces, (len(layer.faces), 3))
+        indices.append((f"{name}.faces", layer.faces, number))
+    for name, (array, shape) in shapes.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not numbers")
+    for name, array, number in indices:
+        if array.dtype.kind != "i" or (array.size and not 0 <= array.min() <= array.max() < number):
+            raise ValueError(f"{name} points beyond its vertices")
 
 
 def _kind(name: str) -> type[np.generic]:

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, checked_moves
-from inversion_core.errors import ProjectUnreadable, UsageError
+from inversion_core.errors import ImageUnreadable, ProjectUnreadable, UsageError
 from inversion_core.image import decode, encode, read_bytes, write_atomic
 from inversion_core.model import FaceModel
 from inversion_core.portrait import CROP_SIZE, Portrait
@@ -134,7 +134,7 @@ def load_project(path: Path, model: FaceModel) -> Project:
         if shapes != ((CROP_SIZE, CROP_SIZE), (CROP_SIZE, CROP_SIZE), (478, 3)):
             raise ValueError("unexpected shapes")
         camera = Camera.from_label(manifest.camera)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, ImageUnreadable) as error:
         raise ProjectUnreadable(
             f"The contents of {path.name} do not fit together.", "Open the photo again, or an older copy."
         ) from error

@@ -39,7 +39,10 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
 
 def _save_obj(mesh: Mesh, path: Path) -> None:
     vertices = mesh.vertices * METRES_PER_UNIT
-    lines = [f"mtllib {path.stem}.mtl", f"o {path.stem}"]
+    # Many readers let a material hide vertex colours, so only a texture brings one along.
+    textured = mesh.texture is not None
+    lines = [f"mtllib {path.stem}.mtl"] if textured else []
+    lines.append(f"o {path.stem}")
     if mesh.vertex_colours is not None and mesh.texture is None:
         colours = mesh.vertex_colours / 255
         table = np.concatenate([vertices, colours], 1)
@@ -50,7 +53,8 @@ def _save_obj(mesh: Mesh, path: Path) -> None:
         lines += ["vt {:.6f} {:.6f}".format(*row) for row in mesh.uv]
     if mesh.normals is not None:
         lines += ["vn {:.4f} {:.4f} {:.4f}".format(*row) for row in mesh.normals]
-    lines.append("usemtl head")
+    if textured:
+        lines.append("usemtl head")
     has_uv, has_normals = mesh.uv is not None, mesh.normals is not None
     corner = {
         (False, False): "{0}",
@@ -59,11 +63,18 @@ def _save_obj(mesh: Mesh, path: Path) -> None:
         (True, True): "{0}/{0}/{0}",
     }[has_uv, has_normals]
     lines += ["f " + " ".join(corner.format(i + 1) for i in face) for face in mesh.faces.tolist()]
-    material = ["newmtl head", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "illum 1"]
-    if mesh.texture is not None:
-        material.append(f"map_Kd {path.stem}.png")
+    if textured:
+        material = [
+            "newmtl head",
+            "Ka 0 0 0",
+            "Kd 1 1 1",
+            "Ks 0 0 0",
+            "illum 1",
+            f"map_Kd {path.stem}.png",
+            "",
+        ]
         write_atomic(path.with_suffix(".png"), encode(mesh.texture))
-    write_atomic(path.with_suffix(".mtl"), "\n".join([*material, ""]).encode())
+        write_atomic(path.with_suffix(".mtl"), "\n".join(material).encode())
     write_atomic(path, "\n".join([*lines, ""]).encode())
 
 
