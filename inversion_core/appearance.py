@@ -83,7 +83,7 @@ def load_ageing(path: Path, template: HeadTemplate) -> NDArray[np.float32]:
 
 
 def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
-    """(V,) how much of a vertex's colour is hair: by the photo's mask where it shows, by where hair grows elsewhere."""
+    """(V,) how much of a vertex's colour is hair: by the photo's mask where it shows, by growth elsewhere."""
     uv = detail.head.attributes[:, UV]
     inside = ((uv > 0) & (uv < 1)).all(1)
     shown = sampled(np.ascontiguousarray(detail.masks[..., 1:]), uv)[:, 0]
@@ -98,7 +98,7 @@ def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float3
 def colour_factors(
     template: HeadTemplate, detail: PhotoDetail, ageing: NDArray[np.float32], moves: Mapping[str, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """(V, 3) factors on the head's colours, (3,) on the hair's and (3,) on bare skin, for skin_tone, age and hair_lightness."""
+    """(V, 3) factors on the head's colours, (3,) on the hair's and (3,) on bare skin, by the moves of colour."""
     tone, age, lightness = (float(moves.get(name, 0.0)) for name in ("skin_tone", "age", "hair_lightness"))
     skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
     hairy = hair_share(template, detail)

@@ -72,6 +72,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             mask,
             straight,
             head.skin_light if mask == HAIR else None,
+            np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
         if mask == HAIR:

@@ -22,10 +22,11 @@ def _texel(image, u, v, channel):
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _shade(face, weights, faces, values, light, under, photo, other, masks, channel, straight, out):
+def _shade(face, weights, faces, values, light, under, tones, photo, other, masks, channel, straight, out):
     height, width = face.shape
     for y in nb.prange(height):
         v = np.empty(15, np.float32)
+        colour = np.empty(3, np.float32)
         for x in range(width):
             f = face[y, x]
             if f < 0:
@@ -49,16 +50,25 @@ def _shade(face, weights, faces, values, light, under, photo, other, masks, chan
             if channel >= 0:
                 own = min(max((opacity - 0.5) / 0.48, 0.0), 1.0)
                 own = own * own * (3 - 2 * own)
+            along = 0.0
+            apart = 0.0
             for n in range(3):
                 rest = v[9 + n]
                 if m > 0.003:
                     rest += m * (_texel(other, v[3], v[4], n) * v[6 + n] - rest)
                 if w > 0.003:
                     rest += w * (_texel(photo, v[0], v[1], n) - rest)
+                colour[n] = rest
+                along += (rest - tones[0, n]) * (tones[1, n] - tones[0, n])
+                apart += (tones[1, n] - tones[0, n]) ** 2
+            if channel >= 0 and apart > 0.02:
+                looks = min(max((along / apart - 0.4) / 0.45, 0.0), 1.0)
+                whole = min(max((opacity - 0.9) / 0.095, 0.0), 1.0)
+                own *= looks + (1 - looks) * whole
+            for n in range(3):
                 lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
-                out[y, x, n] = min(
-                    max(rest * (1 + (lit - 1) * own) * (1 + (under[n] - 1) * (1 - own)), 0.0), 1.0
-                )
+                factor = (1 + (lit - 1) * own) * (1 + (under[n] - 1) * (1 - own))
+                out[y, x, n] = min(max(colour[n] * factor, 0.0), 1.0)
 
 
 def shade(
@@ -72,6 +82,7 @@ def shade(
     mask_channel: int,
     straight: float,
     under: NDArray[np.float32] | None = None,
+    tones: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """(H, W, 4) colour in [0, 1] and opacity of rasterised fragments, 0 where empty.
 
@@ -79,6 +90,7 @@ def shade(
         attributes: (V, 15), columns as in :mod:`inversion_core.refine.canonical`.
         light: (V, 3) factors on the colour: edits of tone, age and light.
         under: (3,) factors on what shines through where a layer is not opaque.
+        tones: (2, 3) typical skin and hair: a fringe is recoloured as far as it looks like hair.
         other: (H, W, 3) the picture that the mirrored positions refer to.
         masks: (H, W, 2) person and hair; ``mask_channel`` says which trims the layer, -1 none.
         straight: 0 … 1, how near the view is to the photo's own: 1 trusts every pixel the photo shows.
@@ -92,6 +104,7 @@ def shade(
         attributes,
         light,
         np.ones(3, np.float32) if under is None else under,
+        np.zeros((2, 3), np.float32) if tones is None else tones,
         photo,
         other,
         masks,
