@@ -1,0 +1,189 @@
+"""StyleSDF with E3DGE as a model like any other: photos in, views through Facet's cameras and meshes out.
+
+StyleSDF's own camera stays at one distance with one lens. Views follow a camera's direction exactly; its zoom and
+shift are made by scaling and moving the picture.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from inversion_core.camera import FOCAL, RADIUS, Camera
+from inversion_core.checkpoints.stylesdf import load_e3dge
+from inversion_core.edit import Inversion
+from inversion_core.errors import ProjectUnreadable
+from inversion_core.geometry.signed_distance import frustum_mesh
+from inversion_core.image import from_signed, to_float, to_signed
+from inversion_core.latent import Latent
+from inversion_core.mesh import Mesh
+from inversion_core.metrics import face_mask, psnr, ssim
+from inversion_core.model import ModelCard
+from inversion_core.portrait import Portrait
+from inversion_core.refine.boundaries import Boundary, boundary_sliders, read_boundaries
+from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
+from inversion_core.rendering import Rendering
+from inversion_core.task import Progress, Task
+
+MESH_RESOLUTION = 128
+"""Samples along each side of the frustum when nobody asks for another number. Source: the official scripts."""
+LICENCE = "StyleSDF's and E3DGE's own terms hold: research only; ask their makers for anything else."
+
+
+@dataclass(frozen=True)
+class StyleSDFHead:
+    """A head as codes and local features."""
+
+    inversion: E3DGEInversion
+
+    @property
+    def unit(self) -> float:
+        """StyleSDF's units to Facet's: both see the same crop."""
+        return (0.5 * RADIUS / FOCAL) / math.tan(self.inversion.model.generator.settings.renderer.fov)
+
+    def view(self, camera: Camera, size: int, samples: int = 1) -> Rendering:
+        """The head through a camera, (size, size); ``samples`` as for other models, up to the decoder's side."""
+        out = self.inversion.render_camera(camera)
+        thumb = len(out["thumb"][0, 0])
+        picture = out["thumb"] if size * samples <= thumb else out["image"]
+        rgb = to_float(from_signed(picture[0].cpu().numpy()))
+        hit = out["mask"][0, 0].cpu().numpy().astype(np.float32)
+        middle = camera.project(np.zeros((1, 3), np.float32))[0]
+        # The depth of StyleSDF's camera, which is 1 from the origin, carried to this one's distance.
+        depth = middle[2] + (out["depth"][0, 0].cpu().numpy() - 1) * self.unit
+        scale = float(camera.intrinsics[0, 0] / middle[2] / (FOCAL / RADIUS))
+        place = (scale, float(middle[0]), float(middle[1]))
+        opacity = _placed(hit, size, place, cv2.BORDER_CONSTANT).clip(0, 1)
+        axial = _placed(depth.astype(np.float32), size, place, cv2.BORDER_REPLICATE)
+        return Rendering(_placed(rgb, size, place, cv2.BORDER_REPLICATE), axial * (opacity > 0), opacity)
+
+    def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
+        """The zero level of the signed distance, in Facet's units, as far as it is seen from the front."""
+        yield Progress(0, 1, "sampling the surface")
+        inversion = self.inversion
+        mesh = frustum_mesh(inversion.model.generator, inversion.codes, resolution or MESH_RESOLUTION)
+        yield Progress(1, 1, "done")
+        return replace(mesh, vertices=mesh.vertices * np.float32(self.unit))
+
+
+class StyleSDFModel:
+    """E3DGE with boundaries as sliders; weights are read once and never written."""
+
+    def __init__(self, e3dge: E3DGE, boundaries: Mapping[str, Boundary], name: str = "stylesdf") -> None:
+        self.e3dge, self.boundaries = e3dge, dict(boundaries)
+        self.device = str(e3dge.generator.device)
+        self.card = ModelCard(
+            name=name,
+            title="StyleSDF with E3DGE",
+            kind="stylesdf",
+            licence=LICENCE,
+            sliders=boundary_sliders(self.boundaries),
+        )
+
+    def invert(self, portrait: Portrait) -> Task[Inversion]:
+        """A task that finds codes, camera and local features of the photo."""
+        started = time.perf_counter()
+        yield Progress(0, 2, "encoding the photo")
+        image = torch.from_numpy(to_signed(portrait.image))[None].to(self.device)
+        found = self.e3dge.invert(image)
+        yield Progress(1, 2, "checking")
+        front = to_float(from_signed(found.render()["image"][0].cpu().numpy()))
+        photo = cv2.resize(to_float(portrait.image), front.shape[:2], interpolation=cv2.INTER_AREA)
+        if np.isfinite(portrait.landmarks).all():
+            mask = face_mask(portrait.landmarks, len(front))
+        else:
+            # Aligned by hand: nothing is known of where the face ends.
+            mask = np.ones(front.shape[:2], np.float32)
+        scores = {"psnr": psnr(front, photo, mask), "ssim": ssim(front, photo, mask)}
+        yield Progress(2, 2, "done")
+        return self._record(portrait, found, scores, "encoder", time.perf_counter() - started)
+
+    def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> StyleSDFHead:
+        """The head moved along boundaries; without moves, the inversion's own."""
+        return StyleSDFHead(self.e3dge.edit(inversion.detail, moves, self.boundaries))
+
+    def view(self, head: StyleSDFHead, camera: Camera, size: int, samples: int = 1) -> Rendering:
+        """See :meth:`StyleSDFHead.view`."""
+        return head.view(camera, size, samples)
+
+    def sculpt(self, head: StyleSDFHead, resolution: int | None = None) -> Task[Mesh]:
+        """See :meth:`StyleSDFHead.sculpt`."""
+        return (yield from head.sculpt(resolution))
+
+    def pack(self, inversion: Inversion) -> dict[str, NDArray[np.generic]]:
+        """The encoder's picture and the camera; everything else follows from them."""
+        detail: E3DGEInversion = inversion.detail
+        arrays = {name: getattr(detail, name)[0].cpu().numpy() for name in ("image", "azim", "elev")}
+        scores = {f"score.{name}": np.float32(inversion.scores[name]) for name in sorted(inversion.scores)}
+        return {**arrays, **scores}
+
+    def unpack(self, portrait: Portrait, arrays: Mapping[str, NDArray[np.generic]]) -> Inversion:
+        """The inversion of :meth:`pack`.
+
+        Raises:
+            ProjectUnreadable: arrays are missing or have shapes that this model does not know.
+        """
+        side = self.e3dge.encoder.settings.image_size
+        parts = {}
+        for name, shape in {"image": (3, side, side), "azim": (), "elev": ()}.items():
+            if name not in arrays or np.shape(arrays[name]) != shape:
+                raise ProjectUnreadable(
+                    f"The project does not fit the model {self.card.title!r}: {name} is missing or odd.",
+                    "Open its photo again instead.",
+                )
+            parts[name] = torch.from_numpy(np.array(arrays[name], np.float32))[None].to(self.device)
+        found = self.e3dge.invert(**parts)
+        scores = {n.removeprefix("score."): float(v) for n, v in arrays.items() if n.startswith("score.")}
+        return self._record(portrait, found, scores, "project", 0.0)
+
+    def _record(
+        self,
+        portrait: Portrait,
+        found: E3DGEInversion,
+        scores: Mapping[str, float],
+        method: str,
+        seconds: float,
+    ) -> Inversion:
+        codes = [part[0].cpu().numpy().ravel() for part in found.codes]
+        latent = Latent(np.concatenate(codes), "w+", self.card.name)
+        camera = Camera.orbit(float(found.azim[0]), float(found.elev[0]))
+        return Inversion(replace(portrait, camera=camera), latent, found, scores, method, seconds)
+
+
+def open_stylesdf_model(
+    runner_path: Path,
+    generator_path: Path,
+    pose_path: Path,
+    boundaries: Path | None = None,
+    device: str = "cpu",
+) -> StyleSDFModel:
+    """The model of official files, and of a folder of boundaries if there is one.
+
+    Raises:
+        CheckpointRefused: a file is damaged, hostile, or of another architecture.
+    """
+    e3dge = load_e3dge(runner_path, generator_path, pose_path, device=device)
+    return StyleSDFModel(e3dge, read_boundaries(boundaries) if boundaries else {}, Path(generator_path).stem)
+
+
+def _placed(
+    image: NDArray[np.float32], size: int, place: tuple[float, float, float], border: int
+) -> NDArray[np.float32]:
+    """The square picture drawn at ``scale`` with its middle at (x, y) in [0, 1] of a (size, size) one."""
+    scale, x, y = place
+    wanted = max(round(size * scale), 1)
+    if wanted < len(image):
+        image = cv2.resize(image, (wanted, wanted), interpolation=cv2.INTER_AREA)
+    grow = size * scale / len(image)
+    # Pixel centres: where the target's pixel i lies in the source.
+    shift = [0.5 * (grow - 1) + size * (place_ - 0.5 * scale) for place_ in (x, y)]
+    matrix = np.array([[grow, 0, shift[0]], [0, grow, shift[1]]])
+    return cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
