@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QMainWindow,
+    QScrollArea,
     QStackedWidget,
     QTabWidget,
     QToolBar,
@@ -124,7 +125,7 @@ class MainWindow(QMainWindow):
         ):
             dock = QDockWidget(title)
             dock.setObjectName(f"dock_{name}")
-            dock.setWidget(widget)
+            dock.setWidget(_scrolled(widget) if name == "camera" else widget)
             dock.setFeatures(
                 QDockWidget.DockWidgetFeature.DockWidgetMovable
                 | QDockWidget.DockWidgetFeature.DockWidgetClosable
@@ -560,6 +561,16 @@ class MainWindow(QMainWindow):
         self.controller.close()
         self.files.close()
         event.accept()
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    """The widget in a frame that scrolls, so that what it shows more of never pushes the window's edges."""
+    area = QScrollArea()
+    area.setObjectName("panel")
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area
 
 
 def _alive(dialog: QWidget) -> bool:
