@@ -267,7 +267,9 @@ def _step(field: CanonicalField, optimiser, data: _Tensors, settings: CanonicalS
     skins = _with_one(field.skin_codes)
     predicted = torch.einsum("nkc,sk->nsc", basis, skins)
     skin_loss = _charbonnier(predicted - colours.float() / 255)
-    brow_loss = (density - brows.float() / 255).square().mean()
+    # Brows cover a hundredth of the skin: squared errors would let them fade away.
+    brow_loss = torch.nn.functional.binary_cross_entropy(density, brows.float() / 255, reduction="none")
+    brow_loss = brow_loss.sum(1).mean()
     part_loss = skin_loss.new_zeros(())
     for part, tensors in zip(PARTS, data.parts, strict=True):
         points, colours = _batch(tensors, settings.part_batch, rng)
@@ -275,7 +277,7 @@ def _step(field: CanonicalField, optimiser, data: _Tensors, settings: CanonicalS
         predicted = torch.einsum("nkc,sk->nsc", field.part_basis(points, part), codes)
         part_loss = part_loss + _charbonnier(predicted - colours.float() / 255)
     volume_loss, layer_loss = _volume_losses(field, data, settings, rng)
-    loss = 4 * skin_loss + 2 * brow_loss + part_loss + volume_loss + 0.05 * layer_loss
+    loss = 4 * skin_loss + 0.5 * brow_loss + part_loss + volume_loss + 0.05 * layer_loss
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
