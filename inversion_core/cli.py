@@ -370,6 +370,7 @@ facet.add_command(cli_official.sample)
 models.add_command(cli_official.add)
 train.add_command(cli_official.goae)
 train.add_command(cli_stylesdf.e3dge)
+models.add_command(cli_stylesdf.add_e3dge)
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The command line's part for StyleSDF and E3DGE: ``facet train e3dge``."""
+"""The command line's part for StyleSDF and E3DGE: ``facet models add-e3dge``, ``facet train e3dge``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,26 @@ from inversion_core.console import run
 from inversion_core.errors import UsageError
 
 PATH = click.Path(path_type=Path)
+
+
+@click.command("add-e3dge")
+@click.argument("runner", type=PATH)
+@click.argument("generator", type=PATH)
+@click.argument("pose", type=PATH)
+@click.option(
+    "--boundaries", type=PATH, help="Folder of renderer_NAME and decoder_NAME; they become sliders."
+)
+@click.option("--name", default="stylesdf", show_default=True, help="Of the model.")
+def add_e3dge(runner: Path, generator: Path, pose: Path, boundaries: Path | None, name: str) -> None:
+    """Add E3DGE as a model: E3DGE_Full_Runner.pt, ffhq1024x1024.pt and ffhq_vol_renderer.pt."""
+    from inversion_core.checkpoints.install import models_folder
+    from inversion_core.checkpoints.stylesdf_folder import convert_e3dge
+
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"{name!r} is no name for a model.", "Use letters, digits and hyphens.")
+    folder = models_folder() / name
+    convert_e3dge(runner, generator, pose, folder, boundaries, name)
+    click.echo(str(folder))
 
 
 @click.command()

@@ -120,6 +120,10 @@ def load_model(path: Path | None = None, device: str = "auto") -> FaceModel:
         from inversion_core.eg3d_model import EG3DModel
 
         return EG3DModel(card, folder, pick_device(device))
+    if card.kind == "stylesdf":
+        from inversion_core.stylesdf_model import open_stylesdf_model
+
+        return open_stylesdf_model(folder, card, pick_device(device))
     raise BadInput(
         f"{folder} holds a model of kind {card.kind!r}, which cannot be opened here.", "Update Facet."
     )

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from inversion_core.camera import FOCAL, RADIUS, Camera
-from inversion_core.checkpoints.stylesdf import load_e3dge
+from inversion_core.checkpoints.stylesdf_folder import LICENCE, load_e3dge_folder
 from inversion_core.edit import Inversion
 from inversion_core.errors import ProjectUnreadable
 from inversion_core.geometry.signed_distance import frustum_mesh
@@ -28,14 +28,13 @@ from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.portrait import Portrait
-from inversion_core.refine.boundaries import Boundary, boundary_sliders, read_boundaries
+from inversion_core.refine.boundaries import Boundary, boundary_sliders
 from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
 from inversion_core.rendering import Rendering
 from inversion_core.task import Progress, Task
 
 MESH_RESOLUTION = 128
 """Samples along each side of the frustum when nobody asks for another number. Source: the official scripts."""
-LICENCE = "StyleSDF's and E3DGE's own terms hold: research only; ask their makers for anything else."
 
 
 @dataclass(frozen=True)
@@ -158,20 +157,15 @@ class StyleSDFModel:
         return Inversion(replace(portrait, camera=camera), latent, found, scores, method, seconds)
 
 
-def open_stylesdf_model(
-    runner_path: Path,
-    generator_path: Path,
-    pose_path: Path,
-    boundaries: Path | None = None,
-    device: str = "cpu",
-) -> StyleSDFModel:
-    """The model of official files, and of a folder of boundaries if there is one.
+def open_stylesdf_model(folder: Path, card: ModelCard, device: str = "cpu") -> StyleSDFModel:
+    """The model in a folder that ``facet models add-e3dge`` made.
 
     Raises:
-        CheckpointRefused: a file is damaged, hostile, or of another architecture.
+        CheckpointRefused: the folder is damaged.
     """
-    e3dge = load_e3dge(runner_path, generator_path, pose_path, device=device)
-    return StyleSDFModel(e3dge, read_boundaries(boundaries) if boundaries else {}, Path(generator_path).stem)
+    model = StyleSDFModel(*load_e3dge_folder(folder, device), card.name)
+    model.card = card
+    return model
 
 
 def _placed(

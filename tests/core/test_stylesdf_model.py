@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from stylesdf_cases import small_networks
 
 from inversion_core.camera import Camera
-from inversion_core.errors import ProjectUnreadable
+from inversion_core.checkpoints.stylesdf_folder import load_e3dge_folder, save_e3dge
+from inversion_core.errors import CheckpointRefused, ProjectUnreadable
 from inversion_core.geometry.signed_distance import frustum_mesh
 from inversion_core.image import from_signed, to_float
+from inversion_core.model import load_model
 from inversion_core.portrait import Portrait
 from inversion_core.refine.boundaries import Boundary
 from inversion_core.stylesdf_model import StyleSDFModel, _placed
@@ -91,3 +94,16 @@ def test_a_project_brings_the_inversion_back(model, portrait, inversion):
     np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ProjectUnreadable, match="azim"):
         model.unpack(portrait, {**arrays, "azim": np.zeros(3, np.float32)})
+
+
+def test_a_model_folder_opens_as_the_same_model(model, portrait, inversion, tmp_path):
+    save_e3dge(model.e3dge, model.boundaries, tmp_path / "mine", "mine", {"a.pt": "0"})
+    opened = load_model(tmp_path / "mine", "cpu")
+    assert opened.card.kind == "stylesdf" and opened.card.sliders == model.card.sliders
+    again = finish(opened.invert(portrait))
+    np.testing.assert_array_equal(again.latent.ws, inversion.latent.ws)
+    ours, theirs = (m.edit(i, {"Smiling": 1.0}) for m, i in ((opened, again), (model, inversion)))
+    assert torch.equal(ours.inversion.render()["image"], theirs.inversion.render()["image"])
+    (tmp_path / "mine" / "local.safetensors").write_bytes(b"changed")
+    with pytest.raises(CheckpointRefused, match="not the file"):
+        load_e3dge_folder(tmp_path / "mine")
