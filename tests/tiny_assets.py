@@ -42,7 +42,9 @@ def write_tiny_assets(folder: Path) -> Path:
     _write_card(folder / "teeth" / "teeth_base", "teeth_base", vertices, front, None, lift=-0.1)
     (folder / "teeth" / "materials").mkdir()
     _write_picture(folder / "teeth" / "materials" / "teeth.png", rng, alpha=True)
-    _write_card(folder / "tongue" / "tongue01", "tongue01", vertices, front, "tongue01_diffuse.jpg", lift=-0.15)
+    _write_card(
+        folder / "tongue" / "tongue01", "tongue01", vertices, front, "tongue01_diffuse.jpg", lift=-0.15
+    )
     brow = _nearest(vertices, CENTRE + RADII * [0.3, 0.25, 0.92], 16)
     _write_card(folder / "eyebrows" / "eyebrow001", "eyebrow001", vertices, brow, "eyebrow001.png", lift=0.01)
     top = np.flatnonzero(vertices[: ROWS * COLUMNS, 1] > CENTRE[1] + 0.35)
@@ -66,7 +68,9 @@ def _base() -> tuple[NDArray, NDArray, NDArray]:
     vertices[: ROWS * COLUMNS] = (CENTRE + RADII * ball).reshape(-1, 3)
     for side, sign in (("left", 1), ("right", -1)):
         count = EYE_HELPERS[side].stop - EYE_HELPERS[side].start
-        lat, lon = np.meshgrid(np.linspace(-1.5, 1.5, 6), np.linspace(0, 2 * np.pi, count // 6), indexing="ij")
+        lat, lon = np.meshgrid(
+            np.linspace(-1.5, 1.5, 6), np.linspace(0, 2 * np.pi, count // 6), indexing="ij"
+        )
         eye = np.stack([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)], -1).reshape(-1, 3)
         vertices[EYE_HELPERS[side]] = EYE * [sign, 1, 1] + EYE_RADIUS * eye
     i = np.arange((ROWS - 1) * COLUMNS).reshape(ROWS - 1, COLUMNS)[:, :-1].ravel()
@@ -146,7 +150,9 @@ def _write_card(home: Path, name: str, vertices, index, texture: str | None, lif
     inside = [[place[int(v)] for v in quad] for quad in quads if all(int(v) in place for v in quad)]
     away = (vertices[index] - CENTRE) / np.linalg.norm(vertices[index] - CENTRE, axis=1, keepdims=True) * lift
     corners = uv[index] - uv[index].min(0)
-    (home / f"{name}.obj").write_text(_obj(vertices[index] + away, inside, corners / (corners.max(0) + 1e-9), name))
+    (home / f"{name}.obj").write_text(
+        _obj(vertices[index] + away, inside, corners / (corners.max(0) + 1e-9), name)
+    )
     rows = [f"{v} {v} {v} 1 0 0 {a[0]:.4f} {a[1]:.4f} {a[2]:.4f}" for v, a in zip(index, away, strict=True)]
     (home / f"{name}.mhclo").write_text(f"obj_file {name}.obj\nverts 0\n" + "\n".join(rows))
     if texture:

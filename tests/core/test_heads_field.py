@@ -97,7 +97,7 @@ def test_volume_outputs(field):
     assert np.allclose(layers.sum(1), 1, atol=1e-5)
     distance, luminance = field.hair(at, 1)
     assert distance.shape == luminance.shape == (50,)
-    assert 0 <= luminance.min() and luminance.max() <= 1
+    assert luminance.min() >= 0 and luminance.max() <= 1
 
 
 def test_attributes_are_affine(field):

@@ -102,7 +102,7 @@ def test_training_improves_resumes_and_loads(assets, template, tmp_path):
     field = load_field(path)
     assert field.styles == ("short01",) and field.irises == ("blue", "brown")
     albedo = field.albedo(template.canonical, field.skin_appearance(0), template.part)
-    assert albedo.shape == template.canonical.shape and 0 <= albedo.min() and albedo.max() <= 1
+    assert albedo.shape == template.canonical.shape and albedo.min() >= 0 and albedo.max() <= 1
     assert cv2.imread(str(tmp_path / "preview.png")) is not None
 
 
@@ -116,4 +116,6 @@ def test_ageing_leaves_tone_alone(assets, template, tmp_path):
 
 def test_training_without_assets_names_the_folder(tmp_path, template):
     with pytest.raises(MissingResource):
-        finish(train_canonical(tmp_path / "nothing", tmp_path / "out", 0.01, "cpu", 0, template, SIZES, SETTINGS))
+        finish(
+            train_canonical(tmp_path / "nothing", tmp_path / "out", 0.01, "cpu", 0, template, SIZES, SETTINGS)
+        )
