@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import roomy
+
 FORMATS = ((".glb", "GLB"), (".obj", "OBJ"), (".ply", "PLY"))
 
 
@@ -36,7 +38,7 @@ class ExportDialog(QDialog):
         self.surface = QComboBox()
         self.surface.addItem(self.tr("Model's topology: texture, the same vertices for every head"), None)
         self.surface.addItem(self.tr("Free surface: marching cubes with vertex colours"), True)
-        self.cells = QSpinBox()
+        self.cells = roomy(QSpinBox())
         self.cells.setRange(32, 512)
         self.cells.setSingleStep(32)
         self.cells.setValue(192)
@@ -55,6 +57,7 @@ class ExportDialog(QDialog):
         note.setObjectName("muted")
         note.setWordWrap(True)
         row = QHBoxLayout()
+        row.setSpacing(8)
         row.addWidget(self.place, 1)
         row.addWidget(browse)
         form = QFormLayout()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from app.messages import Message
 
@@ -19,10 +19,11 @@ class MessageDialog(QMessageBox):
         self.setInformativeText(message.hint)
         self.setDetailedText(message.details)
         self.addButton(QMessageBox.StandardButton.Ok)
-        copy = QPushButton(self.tr("Copy details"))
-        self.addButton(copy, QMessageBox.ButtonRole.HelpRole)
-        copy.clicked.disconnect()
-        copy.clicked.connect(self.copy_details)
+        self.copy_button = self.addButton(self.tr("Copy details"), QMessageBox.ButtonRole.ActionRole)
+        # Copying must not close the dialog, which is what message boxes do on every button.
+        self.copy_button.clicked.disconnect()
+        self.copy_button.clicked.connect(self.copy_details)
+        self.setDefaultButton(QMessageBox.StandardButton.Ok)
         self.setEscapeButton(QMessageBox.StandardButton.Ok)
 
     def copy_details(self) -> None:

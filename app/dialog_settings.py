@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import roomy
 from app.settings import Settings
 
 
@@ -45,7 +46,7 @@ class SettingsDialog(QDialog):
         )
         self.yaw = self._angle("yaw_limit", 90)
         self.pitch = self._angle("pitch_limit", 80)
-        self.autosave = QSpinBox()
+        self.autosave = roomy(QSpinBox())
         self.autosave.setRange(0, 3600)
         self.autosave.setSuffix(self.tr(" s"))
         self.autosave.setSpecialValueText(self.tr("never"))
@@ -64,6 +65,8 @@ class SettingsDialog(QDialog):
             QDialogButtonBox.StandardButton.Close | QDialogButtonBox.StandardButton.RestoreDefaults
         )
         buttons.rejected.connect(self.accept)
+        buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults).setAutoDefault(False)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults).clicked.connect(self._on_defaults)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
@@ -81,7 +84,7 @@ class SettingsDialog(QDialog):
         return box
 
     def _angle(self, name: str, most: float) -> QDoubleSpinBox:
-        box = QDoubleSpinBox()
+        box = roomy(QDoubleSpinBox())
         box.setProperty("setting", name)
         box.setRange(5, most)
         box.setDecimals(0)

@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import roomy
+
 
 class TurntableDialog(QDialog):
     """Length, frame rate and place of the film."""
@@ -26,11 +28,11 @@ class TurntableDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Save turntable"))
         self.setMinimumWidth(460)
-        self.seconds = QDoubleSpinBox()
+        self.seconds = roomy(QDoubleSpinBox())
         self.seconds.setRange(1, 60)
         self.seconds.setValue(4)
         self.seconds.setSuffix(" s")
-        self.fps = QSpinBox()
+        self.fps = roomy(QSpinBox())
         self.fps.setRange(5, 60)
         self.fps.setValue(30)
         self.fps.setSuffix(self.tr(" frames per second"))
@@ -39,6 +41,7 @@ class TurntableDialog(QDialog):
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
         row = QHBoxLayout()
+        row.setSpacing(8)
         row.addWidget(self.place, 1)
         row.addWidget(browse)
         form = QFormLayout()

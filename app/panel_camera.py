@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import roomy
 from app.orbit import FIELD_RANGE, FIRST_ZOOM, ZOOM_RANGE, View, field_of
 from app.pictures import Look
 from app.session import Session
@@ -115,7 +116,7 @@ class CameraPanel(QWidget):
             blocker.unblock()
 
     def _field(self, name: str, low: float, high: float, unit: str, decimals: int) -> QDoubleSpinBox:
-        box = QDoubleSpinBox()
+        box = roomy(QDoubleSpinBox())
         box.setRange(low, high)
         box.setDecimals(decimals)
         box.setSuffix(unit)

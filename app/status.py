@@ -24,7 +24,7 @@ class Status(QStatusBar):
         self.stop.setFlat(True)
         self.model = QLabel()
         self.figures = QLabel()
-        self.figures.setMinimumWidth(230)
+        self.figures.setMinimumWidth(250)
         self.figures.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for widget in (self.work, self.bar, self.stop):
             self.addWidget(widget)

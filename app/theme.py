@@ -104,7 +104,9 @@ def interface_font() -> QFont:
 def style_sheet(theme: Theme) -> str:
     """The style sheet of a theme."""
     names = {name: getattr(theme, name).name() for name in theme.__dataclass_fields__ if name != "name"}
-    sheet = _SHEET.replace("@check", (RESOURCES / "icons" / "check.png").as_posix())
+    sheet = _SHEET
+    for picture in ("check", "chevron"):
+        sheet = sheet.replace(f"@{picture}", (RESOURCES / "icons" / f"{picture}.png").as_posix())
     # Longest first, so that @on_accent is not taken for @on.
     for name in sorted(names, key=len, reverse=True):
         sheet = sheet.replace(f"@{name}", names[name])
@@ -139,17 +141,17 @@ QPushButton { background: @raised; border: 1px solid @line; border-radius: 5px; 
 QPushButton:hover { background: @hover; }
 QPushButton:pressed { background: @line; }
 QPushButton:focus { border-color: @focus; }
-QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent;
-    font-weight: 600; }
+QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent; }
 QPushButton:disabled { color: @muted; }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
     background: @raised; border: 1px solid @line; border-radius: 5px; padding: 4px 7px;
     selection-background-color: @accent; selection-color: @on_accent; }
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus { border-color: @focus; }
-QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0 6px; }
-QDoubleSpinBox#value QLineEdit { padding: 0 3px; }
+QAbstractSpinBox QLineEdit { background: transparent; border: 0px solid transparent; padding: 0 0 0 6px; }
+QDoubleSpinBox#value QLineEdit { padding: 0 3px 0 0; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
-QComboBox::drop-down { border: none; width: 18px; }
+QComboBox::drop-down { border: none; width: 22px; }
+QComboBox::down-arrow { image: url("@chevron"); width: 11px; height: 11px; }
 QComboBox QAbstractItemView { background: @raised; border: 1px solid @line; selection-background-color: @accent;
     selection-color: @on_accent; outline: none; }
 QDoubleSpinBox#value { background: transparent; border: 1px solid transparent; padding: 1px 0; color: @muted; }

@@ -1,4 +1,4 @@
-"""Draws Facet's icon, a head of flat planes, and the tick of its check boxes beside this script."""
+"""Draws Facet's icon, a head of flat planes, and the small marks of its controls beside this script."""
 
 from pathlib import Path
 
@@ -31,14 +31,17 @@ def draw() -> Image.Image:
     return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
 
 
-def draw_check() -> Image.Image:
-    """The tick of a checked box, (26, 26) RGBA."""
+def draw_line(points: tuple[tuple[int, int], ...], colour: str) -> Image.Image:
+    """A thick line through points of a square of 26, (26, 26) RGBA."""
     image = Image.new("RGBA", (26 * OVER, 26 * OVER))
-    corners = [(x * OVER, y * OVER) for x, y in ((6, 13), (11, 18), (20, 8))]
-    ImageDraw.Draw(image).line(corners, "#1a1410", 3 * OVER, "curve")
+    corners = [(x * OVER, y * OVER) for x, y in points]
+    ImageDraw.Draw(image).line(corners, colour, 3 * OVER, "curve")
     return image.resize((26, 26), Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":
     draw().save(Path(__file__).with_name("facet.png"))
-    draw_check().save(Path(__file__).with_name("check.png"))
+    check = draw_line(((6, 13), (11, 18), (20, 8)), "#1a1410")
+    check.save(Path(__file__).with_name("check.png"))
+    chevron = draw_line(((4, 9), (13, 18), (22, 9)), "#8a8c92")
+    chevron.save(Path(__file__).with_name("chevron.png"))
