@@ -52,7 +52,7 @@ LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 14
 """MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
 CHIN = 152
 """MediaPipe's lowest point of the face: clothes begin no higher."""
-STRONGEST_UNIT = 1.3
+STRONGEST_UNIT = 1.7
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,6 @@ class BundledModel:
         expression = np.clip(expression, 0, STRONGEST_UNIT)
         for closing, opening in CLOSING.items():
             closed = min(float(expression[template.units.index(closing)]), 1.0)
-            expression[template.units.index(closing)] = closed
             expression[template.units.index(opening)] *= 1 - closed
         return identity, expression, shape
 
@@ -237,7 +236,7 @@ class BundledModel:
             travel = template.landmarks(template.unit_offsets[index])[[*upper, *lower]].reshape(2, -1, 3)
             gap, closing = (lids[0] - lids[1])[:, 1], (travel[1] - travel[0])[:, 1]
             enough = float(np.median(gap / np.maximum(closing, 1e-4)))
-            result[index] = open_eyes[index] + added * np.clip(1.05 * enough, 0.2, 1.2)
+            result[index] = open_eyes[index] + added * np.clip(1.1 * enough, 0.2, 1.35)
         return result
 
     def _closed_lids(self, inversion: Inversion, expression: NDArray) -> tuple[NDArray, NDArray]:
@@ -254,7 +253,7 @@ class BundledModel:
                 if attributes is inversion.detail.head.attributes:
                     attributes = attributes.copy()
                 attributes[:, [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= (1 - closed * lid)[:, None]
-                shade *= (1 - 0.88 * closed * margin)[:, None]
+                shade *= (1 - 0.92 * closed * margin)[:, None]
         return attributes, shade
 
     def _normals(self, detail: PhotoDetail) -> NDArray[np.float32]:

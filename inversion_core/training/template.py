@@ -176,9 +176,9 @@ def _jaw(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[n
     height = _bump(y, chin[1] - 0.05, chin[1] + 0.005, mouth[1] + 0.02, nose[1] + 0.03)
     depth = _bump(z, ear[2] - 0.10, ear[2] - 0.02, chin[2] - 0.02, chin[2] + 0.06)
     half = abs(ear[0])
-    side = np.sign(x) * np.clip(np.abs(x) / half, 0, 1) ** 3.0
+    side = np.sign(x) * np.clip(np.abs(x) / half, 0, 1) ** 4.0
     offsets = np.zeros_like(mean)
-    offsets[:, 0] = 0.20 * half * side * height * depth
+    offsets[:, 0] = 0.24 * half * side * height * depth
     return offsets
 
 
@@ -187,11 +187,11 @@ def _nose(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[
     root, tip, base = landmarks[168], landmarks[4], landmarks[2]
     wing = 0.5 * (abs(landmarks[129, 0]) + abs(landmarks[358, 0]))
     x, y, z = mean.T
-    height = _bump(y, base[1] - 0.018, base[1] + 0.004, tip[1] + 0.012, root[1] + 0.01)
+    height = _bump(y, base[1] - 0.008, base[1] + 0.008, tip[1] + 0.012, root[1] + 0.01)
     across = _bump(np.abs(x), -1.0, 0.0, 1.05 * wing, 2.1 * wing)
     depth = np.clip((z - landmarks[129, 2] + 0.04) / 0.03, 0, 1)
     offsets = np.zeros_like(mean)
-    offsets[:, 0] = 0.40 * x * height * across * depth
+    offsets[:, 0] = 0.46 * x * height * across * depth
     return offsets
 
 
