@@ -18,6 +18,7 @@ from app.pictures import Look
 from app.session import Session
 from app.workshop import Opened, Shot, Workshop
 from inversion_core.camera import Camera
+from inversion_core.portrait import Portrait
 from inversion_core.task import Progress
 
 
@@ -54,6 +55,8 @@ class Controller(QObject):
     frame_ready = Signal(object)
     activity_changed = Signal(object)
     """The running :class:`Activity`, or None."""
+    portrait_found = Signal(object)
+    """The aligned :class:`Portrait` of a photo whose head is still being fitted."""
     done = Signal(object, object)
     """A finished :class:`Activity` and its result."""
     failed = Signal(str, object)
@@ -214,6 +217,8 @@ class Controller(QObject):
         if number in self._activities:
             known = self._activities[number]
             self._activities[number] = replace(known, note=step.note, fraction=step.fraction)
+            if isinstance(step.preview, Portrait):
+                self.portrait_found.emit(step.preview)
             self._tell()
 
     @Slot(int, object)

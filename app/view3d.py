@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QImage, QLinearGradient, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.frames import Frame
-from app.orbit import View, orbited, panned, zoomed
+from app.orbit import FIRST_ZOOM, View, orbited, panned, zoomed
 from app.theme import Theme
 
 WHEEL_FACTOR = 1.0015
@@ -53,9 +53,9 @@ class View3D(QWidget):
         self.compare = Compare.OFF
         self.peeking = False
         self.frame: Frame | None = None
+        self.awaited: QImage | None = None
         self.divider = 0.5
         self._held: tuple[str, QPointF] | None = None
-        self._image: QImage | None = None
         self.setMinimumSize(320, 320)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -89,12 +89,19 @@ class View3D(QWidget):
         self.frame = frame
         self.update()
 
+    def await_head(self, photo: QImage | None) -> None:
+        """Show the photo, dimmed, until the first picture of its head is there; None shows nothing."""
+        self.awaited = photo
+        self.update()
+
     def paintEvent(self, _event) -> None:
         painter = QPainter(self)
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter)
         frame = self.frame
         if frame is None:
+            if self.awaited is not None:
+                self._paint_awaited(painter, self.awaited)
             return
         whole = QRectF(self.rect())
         before = frame.before or frame.image
@@ -141,6 +148,13 @@ class View3D(QWidget):
         side = max(pane.width(), pane.height())
         centre = pane.center()
         painter.drawImage(QRectF(centre.x() - side / 2, centre.y() - side / 2, side, side), image)
+
+    def _paint_awaited(self, painter: QPainter, image: QImage) -> None:
+        side = self.shorter * FIRST_ZOOM
+        square = QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
+        painter.setOpacity(0.55)
+        painter.drawImage(square, image)
+        painter.setOpacity(1.0)
 
     def _paint_divider(self, painter: QPainter, x: float) -> None:
         painter.setPen(QPen(QColor(0, 0, 0, 90), 3))

@@ -40,7 +40,7 @@ from app.panel_camera import CameraPanel
 from app.panel_history import HistoryPanel
 from app.panel_photo import PhotoPanel
 from app.panel_presets import PresetPanel
-from app.pictures import Look
+from app.pictures import Look, photo_picture
 from app.presets import randomised
 from app.session import Session
 from app.settings import Settings
@@ -50,6 +50,7 @@ from app.view3d import Compare, Scheme, View3D
 from app.welcome import WelcomePage
 from app.workshop import Shot
 from inversion_core.errors import FacetError
+from inversion_core.portrait import Portrait
 
 OPENABLE = "*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.facet"
 SPIN_STEP = np.radians(0.9)
@@ -180,6 +181,8 @@ class MainWindow(QMainWindow):
         controller.frame_ready.connect(self._on_frame)
         controller.activity_changed.connect(self.status.show_activity)
         controller.done.connect(self._on_done)
+        controller.portrait_found.connect(self._on_portrait)
+        controller.stopped.connect(self._show_page)
         controller.failed.connect(self.show_error)
         viewport.view_asked.connect(session.set_view)
         viewport.reset_asked.connect(session.reset_view)
@@ -219,8 +222,19 @@ class MainWindow(QMainWindow):
 
     # ---- session → window -------------------------------------------------------------------------------------
 
-    def _on_document(self) -> None:
+    def _show_page(self, *_unused) -> None:
         self.pages.setCurrentWidget(self.viewport if self.session.inversion else self.welcome)
+
+    def _on_portrait(self, portrait: Portrait) -> None:
+        if self.session.inversion is None:
+            self.viewport.show_frame(None)
+            self.viewport.await_head(photo_picture(portrait.image))
+            self.pages.setCurrentWidget(self.viewport)
+
+    def _on_document(self) -> None:
+        self._show_page()
+        if self.session.inversion is None:
+            self.viewport.show_frame(None)
         self.viewport.setFocus()
         self._wish()
 
@@ -281,6 +295,8 @@ class MainWindow(QMainWindow):
 
     def show_error(self, doing: str, error: BaseException) -> None:
         """Say what went wrong; everything stays as it was."""
+        if self.session.inversion is None:
+            self._show_page()
         dialog = MessageDialog(explain(doing, error), self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.dialogs = [d for d in self.dialogs if _alive(d)] + [dialog]

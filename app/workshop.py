@@ -71,7 +71,7 @@ class Workshop:
         if isinstance(source, str) and source.startswith(SAMPLES):
             source, name = self.engine.sample(source.removeprefix(SAMPLES))
         portrait = self.engine.open_portrait(Path(source) if isinstance(source, str) else source, name, face)
-        yield Progress(3, 10, "fitting the head")
+        yield Progress(3, 10, "fitting the head", portrait)
         inversion = yield from _from_there(self.engine.invert(portrait, model), 3, 10)
         return Opened(inversion, model, {}, None, None)
 

@@ -64,6 +64,21 @@ def test_a_photo_becomes_a_head_on_screen(opened, engine):
     assert side >= max(opened.viewport.width(), opened.viewport.height())
 
 
+def test_the_photo_is_shown_while_its_head_is_fitted(qtbot, window, engine, photo):
+    engine.gate.clear()
+    window.open(str(photo))
+    qtbot.waitUntil(lambda: window.pages.currentWidget() is window.viewport)
+    middle = window.viewport.rect().center()
+    ground = window.viewport.grab().toImage().pixelColor(3, middle.y())
+    assert window.viewport.grab().toImage().pixelColor(middle) != ground
+    assert window.session.inversion is None
+    engine.refuse = BadInput("It cannot be fitted.", "Try another photo.")
+    engine.gate.set()
+    qtbot.waitUntil(lambda: bool(window.dialogs))
+    assert window.pages.currentWidget() is window.welcome
+    window.dialogs[-1].close()
+
+
 def test_dragging_a_slider_draws_the_latest_value_in_one_step(qtbot, opened):
     track = opened.attributes.rows["smile"].track
     left, width = track._span()
