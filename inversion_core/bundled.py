@@ -93,6 +93,21 @@ class BundledModel:
     def ageing(self) -> NDArray[np.float32]:
         return load_ageing(self._folder / "ageing.png", self.template)
 
+    @cached_property
+    def albedo(self) -> NDArray[np.float32]:
+        """(V, 3) sRGB colours of the average person, decoded from the canonical field's planes."""
+        from inversion_core.generators.heads_field import load_field
+
+        field = load_field(self._folder / "field.safetensors")
+        appearance = field.attributes_to_appearance(iris=0)
+        return field.albedo(self.template.canonical, appearance, self.template.part)
+
+    @cached_property
+    def encoder(self) -> HeadEncoder:
+        from inversion_core.encoders.heads import load_encoder
+
+        return load_encoder(self._folder / "encoder.safetensors")
+
     # ---- once per photo -------------------------------------------------------------------------------------
 
     def invert(self, portrait: Portrait) -> Task[Inversion]:
@@ -132,7 +147,17 @@ class BundledModel:
         yield Progress(4, 6, "fusing the photo")
         masks = np.ascontiguousarray(np.stack([portrait.person, hair_share], 2), np.float32)
         detail = fuse(
-            template, fine, hair, shell, fit.camera, photo, masks, portrait.landmarks, corrective, lying
+            template,
+            fine,
+            hair,
+            shell,
+            fit.camera,
+            photo,
+            masks,
+            portrait.landmarks,
+            corrective,
+            lying,
+            self.albedo,
         )
         detail = replace(detail, light=estimate_light(template, detail))
         latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)

@@ -190,15 +190,17 @@ def fuse(
     landmarks: NDArray[np.float32],
     corrective: NDArray[np.float32],
     lying: NDArray[np.float32],
+    albedo: NDArray[np.float32],
 ) -> PhotoDetail:
     """The photo's detail on a fitted head.
 
     Args:
+        albedo: (V, 3) the canonical field's colours at the vertices: relief and irises where the photo is silent.
         landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings.
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
     """
-    head = _head_layer(template, fine, camera, photo, masks, openings(landmarks))
+    head = _head_layer(template, fine, camera, photo, masks, openings(landmarks), albedo)
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
     skin_colour = (
@@ -228,7 +230,7 @@ def fuse(
     )
 
 
-def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
+def _head_layer(template, fine, camera, photo, masks, opening, albedo) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = _seen(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
@@ -270,6 +272,8 @@ def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     for part, colour in DEFAULT_COLOURS.items():
         default[template.part == part] = np.array(colour) * brightness
         pull[template.part == part] = 0.02 if part == EYES else 0.5
+    eyes_only = template.part == EYES
+    default[eyes_only] = albedo[eyes_only] * brightness
     default[in_mouth] = np.array(INTERIOR_COLOUR) * brightness
     pull[in_mouth] = 1.0
     teeth = np.flatnonzero(template.part == TEETH)
@@ -292,7 +296,11 @@ def _head_layer(template, fine, camera, photo, masks, opening) -> Layer:
     # A closing lid is skin: what surrounds an open eye is lashes and shadow.
     lid = 0.6 * template.lids[:, 0].max(0)[:, None]
     carried = carried * (1 - lid) + typical * 0.97 * lid
-    base = _smoothed(adjacency, carried, 2).astype(np.float32)
+    base = _smoothed(adjacency, carried, 2)
+    # Folds of ears, shadows of nostrils: the field's detail over its own low frequencies.
+    relief = np.clip(albedo / np.maximum(_smoothed(adjacency, albedo, 40), 0.05), 0.6, 1.25)
+    silent = ((1 - trust) * (skin & ~in_mouth))[:, None]
+    base = np.clip(base * (1 + (relief - 1) * silent), 0, 1).astype(np.float32)
 
     mirror = template.mirror
     mirror_weight = np.where(skin, _smoothed(adjacency, trust[mirror] * (1 - trust), 2), 0)
