@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,8 @@ from PySide6.QtWidgets import (
 
 from app import dialog_help
 from app.actions import build_menus
+from app.commands_edit import EditCommands
+from app.commands_view import ViewCommands
 from app.controller import Activity, Controller
 from app.dialog_export import ExportDialog
 from app.dialog_message import MessageDialog, ask_unsaved
@@ -34,26 +35,22 @@ from app.files import PROJECT, FileDesk
 from app.frames import Frame
 from app.icons import application_icon, icon
 from app.messages import explain
-from app.orbit import FIRST_ZOOM, View, photo_view
 from app.panel_attributes import AttributePanel
 from app.panel_camera import CameraPanel
 from app.panel_history import HistoryPanel
 from app.panel_photo import PhotoPanel
 from app.panel_presets import PresetPanel
 from app.pictures import Look, photo_picture
-from app.presets import randomised
 from app.session import Session
 from app.settings import Settings
 from app.status import Status
 from app.theme import apply_theme, chosen_theme
-from app.view3d import Compare, Scheme, View3D
+from app.view3d import Scheme, View3D
 from app.welcome import WelcomePage
 from app.workshop import Shot
-from inversion_core.errors import FacetError
 from inversion_core.portrait import Portrait
 
 OPENABLE = "*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.facet"
-SPIN_STEP = np.radians(0.9)
 
 
 class MainWindow(QMainWindow):
@@ -69,9 +66,6 @@ class MainWindow(QMainWindow):
         self.files = FileDesk(self.session, self.controller, self.settings, self)
         self.look, self.light = Look.PHOTO, (np.radians(-35.0), np.radians(28.0))
         self._reveal: set[Path] = set()
-        self._spin_angle = 0.0
-        self._spin = QTimer(self, interval=40)
-        self._spin.timeout.connect(self._on_spin)
         self._redraw = QTimer(self, singleShot=True, interval=0)
         self._redraw.timeout.connect(self._draw)
         self.dialogs: list[QWidget] = []
@@ -80,7 +74,10 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1360, 860)
         self._make_parts()
-        self.actions_by_name, self.menus = build_menus(self, lambda name: getattr(self, f"do_{name}"))
+        self.edit_commands = EditCommands(self.session, self)
+        self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
+        self.actions_by_name, self.menus = build_menus(self, self._handler)
+        self.view_commands.actions = self.actions_by_name
         self.recent_menu = self.menus["File"].addMenu(self.tr("Open &recent"))
         self.menus["File"].insertMenu(self.actions_by_name["welcome"], self.recent_menu)
         self._make_docks()
@@ -198,6 +195,13 @@ class MainWindow(QMainWindow):
         self.photo.faces_asked.connect(controller.find_faces)
         self.photo.face_chosen.connect(self._on_face)
         self.presets.failed.connect(self.show_error)
+        self.edit_commands.failed.connect(self.show_error)
+        self.view_commands.changed.connect(self._wish)
+
+    def _handler(self, name: str) -> Callable:
+        """The method that answers a command."""
+        owners = (self, self.edit_commands, self.view_commands)
+        return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:
         """Put the settings into effect."""
@@ -416,108 +420,12 @@ class MainWindow(QMainWindow):
         path = Path(chosen)
         return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
-    # ---- edits ------------------------------------------------------------------------------------------------
-
-    def do_undo(self) -> None:
-        self.session.undo()
-
-    def do_redo(self) -> None:
-        self.session.redo()
-
-    def do_reset(self) -> None:
-        kept = {name: value for name, value in self.session.moves.items() if name in self.session.locked}
-        self.session.set_moves(kept, self.tr("Reset all"))
-
-    def do_randomise(self) -> None:
-        self._randomise(0.6, self.tr("Randomise"))
-
-    def do_surprise(self) -> None:
-        self._randomise(1.0, self.tr("Surprise"))
-
-    def _randomise(self, strength: float, text: str) -> None:
-        session = self.session
-        session.set_moves(randomised(strength, session.moves, session.sliders, session.locked), text)
-
-    def do_copy_moves(self) -> None:
-        QGuiApplication.clipboard().setText(json.dumps({"facet_moves": dict(self.session.moves)}))
-
-    def do_paste_moves(self) -> None:
-        try:
-            found = json.loads(QGuiApplication.clipboard().text())["facet_moves"]
-            moves = {name: float(found[name]) for name in found if self.session.slider(name)}
-        except (ValueError, KeyError, TypeError):
-            self.show_error(
-                self.tr("Pasting attributes"),
-                FacetError(self.tr("The clipboard holds no attributes."), self.tr("Copy attributes first.")),
-            )
-            return
-        locked = {name: value for name, value in self.session.moves.items() if name in self.session.locked}
-        self.session.set_moves({**moves, **locked}, self.tr("Paste attributes"))
+    # ---- settings and layout ---------------------------------------------------------------------------------------
 
     def do_settings(self) -> None:
         dialog = SettingsDialog(self.settings, self)
         dialog.changed.connect(self.take_settings)
         dialog.exec()
-
-    # ---- view -------------------------------------------------------------------------------------------------
-
-    def do_front(self) -> None:
-        self._look_from(0)
-
-    def do_three_quarter(self) -> None:
-        self._look_from(40)
-
-    def do_profile(self) -> None:
-        self._look_from(75)
-
-    def _look_from(self, degrees: float) -> None:
-        self.session.set_view(View(float(np.radians(degrees)), 0.0, FIRST_ZOOM))
-
-    def do_other_side(self) -> None:
-        self.session.set_view(replace(self.session.view, yaw=-self.session.view.yaw))
-
-    def do_reset_view(self) -> None:
-        self.session.reset_view()
-
-    def do_split(self, on: bool) -> None:
-        self._compare(Compare.SPLIT if on else Compare.OFF, "side")
-
-    def do_side(self, on: bool) -> None:
-        self._compare(Compare.SIDE if on else Compare.OFF, "split")
-
-    def _compare(self, compare: Compare, other: str) -> None:
-        self.actions_by_name[other].blockSignals(True)
-        self.actions_by_name[other].setChecked(False)
-        self.actions_by_name[other].blockSignals(False)
-        self.viewport.compare = compare
-        self.viewport.update()
-        self._wish()
-
-    def do_look_photo(self) -> None:
-        self.camera.look.setCurrentIndex(0)
-
-    def do_look_clay(self) -> None:
-        self.camera.look.setCurrentIndex(1)
-
-    def do_look_normals(self) -> None:
-        self.camera.look.setCurrentIndex(2)
-
-    def do_look_depth(self) -> None:
-        self.camera.look.setCurrentIndex(3)
-
-    def do_spin(self, on: bool) -> None:
-        self._spin_angle = 0.0
-        self._spin.start() if on else self._spin.stop()
-        if not on:
-            self.session.reset_view()
-
-    def _on_spin(self) -> None:
-        if self.session.inversion is None:
-            return
-        self._spin_angle += SPIN_STEP * 2
-        start = photo_view(self.session.inversion.portrait.camera)
-        yaw = start.yaw * np.exp(-self._spin_angle) + np.radians(50) * np.sin(self._spin_angle)
-        self.session.set_view(replace(self.session.view, yaw=float(yaw)))
 
     def do_light_theme(self) -> None:
         self.settings.set_value("theme", "dark" if self.theme.name == "light" else "light")
@@ -571,7 +479,7 @@ class MainWindow(QMainWindow):
         if not self._may_replace():
             event.ignore()
             return
-        self._spin.stop()
+        self.view_commands.timer.stop()
         self._redraw.stop()
         self.settings.set_layout(self.saveGeometry(), self.saveState())
         self.controller.close()
