@@ -1,0 +1,88 @@
+"""The hair layer: where it stands, what covers ears, and its sparse solver."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from inversion_core.camera import Camera
+from inversion_core.refine.hair import ROWS, STANDOFF, WIDTH, build_hair, flat_ears, hidden_ears, solved
+
+
+@pytest.fixture(scope="module")
+def head(model):
+    """The mean head: fine vertices, landmarks and a camera in front."""
+    template = model.template
+    return template.fine(template.mean), template.landmarks(template.mean), Camera.orbit(0, 0)
+
+
+def _silhouette(camera, centre, radius, size=512):
+    """A disc round a world point, as wide as a ball of that radius."""
+    seen = camera.project(np.array([centre], np.float32))[0]
+    y, x = np.mgrid[:size, :size] + 0.5
+    reach = radius * camera.intrinsics[0, 0] / seen[2] * size
+    return (np.hypot(x - seen[0] * size, y - seen[1] * size) < reach).astype(np.float32)
+
+
+def _hair(model, head, person, hair):
+    return build_hair(model.template, head[0], head[1], head[2], person, hair, np.ones(2, np.float32))
+
+
+def test_solver_solves():
+    matrix = sparse.csr_matrix(np.array([[4.0, 1, 0], [1, 3, 1], [0, 1, 5]]))
+    x = np.array([[1.0, 2], [3, 4], [5, 6]])
+    assert np.allclose(solved(matrix, matrix @ x), x)
+
+
+def test_the_layer_is_a_grid_outside_the_skin(model, head):
+    ball = _silhouette(head[2], (0, 0.1, 0), 0.34)
+    hair = _hair(model, head, ball, ball)
+    assert hair.vertices.shape == (ROWS * WIDTH, 3)
+    assert hair.faces.shape == (2 * (ROWS - 1) * (WIDTH - 1), 3)
+    assert np.isfinite(hair.vertices).all()
+    grid = hair.vertices.reshape(ROWS, WIDTH, 3)
+    assert np.allclose(grid[:, 0], grid[:, -1], atol=1e-5)  # the last column meets the first
+    assert np.ptp(grid[0], axis=0).max() < 1e-5  # all columns meet on the crown
+    assert np.allclose(hair.weights.sum(1), 1, atol=1e-5)
+    assert (model.template.part[hair.anchors] == 0).all()
+    for share in (hair.unseen, hair.ears, hair.grid):
+        assert share.min() >= -1e-6 and share.max() <= 1 + 1e-6
+
+
+def test_bigger_hair_stands_off_further(model, head):
+    crowns = []
+    for radius in (0.30, 0.36, 0.42):
+        ball = _silhouette(head[2], (0, 0.1, 0), radius)
+        hair = _hair(model, head, ball, ball)
+        crowns.append(hair.vertices[:, 1].max())
+    assert crowns[0] < crowns[1] < crowns[2]
+    # The outline grew by .06; smoothing keeps some of that back on the crown, and never adds to it.
+    assert 0.03 < crowns[2] - crowns[1] < 0.065
+
+
+def test_a_bald_head_s_layer_hugs_the_skin(model, head):
+    ball = _silhouette(head[2], (0, 0.1, 0), 0.40)
+    bald = _hair(model, head, ball, np.zeros_like(ball))
+    full = _hair(model, head, ball, ball)
+    skull = head[0][:, 1].max()
+    assert bald.vertices[:, 1].max() < skull + 5 * STANDOFF
+    assert full.vertices[:, 1].max() > skull + 0.05
+
+
+def test_ears_are_hidden_by_hair_over_them_side_by_side(model, head):
+    fine, _, camera = head
+    mask = np.zeros((512, 512), np.float32)
+    assert hidden_ears(model.template, fine, camera, mask).tolist() == [0, 0]
+    mask[:, 256:] = 1  # the picture's right is the head's own left, +x
+    assert hidden_ears(model.template, fine, camera, mask).tolist() == [1, 0]
+
+
+def test_flattened_ears_come_nearer_to_the_head_and_nothing_else_moves(model, head):
+    fine = head[0]
+    offsets = flat_ears(model.template, fine, np.array([1.0, 0.0], np.float32))
+    ears = model.template.ears > 0.02
+    assert (offsets[~ears] == 0).all()
+    assert np.abs(offsets[ears & (fine[:, 0] < -0.01)]).max() < 1e-6
+    left = ears & (fine[:, 0] > 0)
+    before, after = fine[left, 0].max(), (fine + offsets)[left, 0].max()
+    assert after < before - 0.01
+    assert (flat_ears(model.template, fine, np.zeros(2, np.float32)) == 0).all()

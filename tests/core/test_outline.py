@@ -1,0 +1,85 @@
+"""The shell: made of what the mask shows beyond the head, and only of that."""
+
+import numpy as np
+import pytest
+
+from inversion_core.camera import Camera
+from inversion_core.rasterise import rasterise
+from inversion_core.refine.outline import inflate_shell
+
+CAMERA = Camera.orbit(0, 0)
+NO_HAIR = (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+
+
+@pytest.fixture(scope="module")
+def ball():
+    """A ball of radius .2 in front of the camera: vertices and faces."""
+    rows, columns = 24, 48
+    latitude = np.linspace(-np.pi / 2, np.pi / 2, rows)[:, None]
+    longitude = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
+    x = np.cos(latitude) * np.sin(longitude)
+    z = np.cos(latitude) * np.cos(longitude)
+    y = np.broadcast_to(np.sin(latitude), x.shape)
+    vertices = (0.2 * np.stack([x, y, z], -1)).reshape(-1, 3).astype(np.float32)
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b = index[:-1], np.roll(index, -1, 1)[:-1]
+    c, d = np.roll(index, -1, 1)[1:], index[1:]
+    faces = np.concatenate([np.stack([a, b, c], -1), np.stack([a, c, d], -1)]).reshape(-1, 3)
+    return vertices, faces.astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def silhouette(ball):
+    return rasterise(*ball, CAMERA, 512).hit.astype(np.float32)
+
+
+def _shell(ball, person, hair=None, highest=0.0):
+    hairy = np.zeros((512, 512), np.float32) if hair is None else hair
+    return inflate_shell(*ball, NO_HAIR, CAMERA, person, hairy, highest)
+
+
+def _with_bar(silhouette):
+    person = silhouette.copy()
+    person[380:, 100:412] = 1
+    return person
+
+
+def test_a_head_that_fills_its_mask_needs_no_shell(ball, silhouette):
+    assert _shell(ball, silhouette) is None
+
+
+def test_a_bar_below_the_head_becomes_a_closed_sheet_over_it(ball, silhouette):
+    person = _with_bar(silhouette)
+    shell = _shell(ball, person)
+    covered = rasterise(shell.vertices, shell.faces, CAMERA, 512).hit
+    beyond = (person > 0) & (silhouette == 0)
+    assert covered[beyond].mean() > 0.9
+    assert covered[(person == 0)].mean() < 0.05  # a margin of two cells at most
+    assert len(shell.vertices) == 2 * shell.front.sum()
+
+
+def test_its_two_sheets_face_apart(ball, silhouette):
+    shell = _shell(ball, _with_bar(silhouette))
+    half = len(shell.vertices) // 2
+    front, back = (CAMERA.project(shell.vertices[part])[:, 2] for part in (slice(0, half), slice(half, None)))
+    assert (back >= front - 1e-5).all() and (back - front).max() > 0.05
+
+
+def test_it_follows_the_skin(ball, silhouette):
+    shell = _shell(ball, _with_bar(silhouette))
+    assert shell.anchors.shape == shell.weights.shape == (len(shell.vertices), 4)
+    assert np.allclose(shell.weights.sum(1), 1, atol=1e-5)
+    assert shell.anchors.max() < len(ball[0])
+
+
+def test_hair_gets_no_shell(ball, silhouette):
+    assert _shell(ball, _with_bar(silhouette), hair=np.ones((512, 512), np.float32)) is None
+
+
+def test_what_sticks_out_beside_the_head_gets_none(ball, silhouette):
+    person = silhouette.copy()
+    columns = np.flatnonzero(silhouette.any(0))
+    right = columns.max()
+    person[240:300, right - 8 : right + 24] = 1  # as an ear does
+    assert _shell(ball, person) is not None
+    assert _shell(ball, person, highest=0.9) is None
