@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -45,6 +46,9 @@ from inversion_core.render import render
 from inversion_core.rendering import Rendering
 from inversion_core.segmentation import hair_mask
 from inversion_core.task import Progress, Task
+
+if TYPE_CHECKING:
+    from inversion_core.encoders.heads import HeadEncoder
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from inversion_core import cli_official, cli_stylesdf
+from inversion_core import cli_official, cli_stylesdf, cli_train
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
@@ -67,6 +67,15 @@ def moves_of(settings: tuple[str, ...]) -> dict[str, float]:
     return moves
 
 
+def _free_name(stem: str, taken: set[str]) -> str:
+    """The stem, numbered when another photo of this call already has it."""
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}-{number}", number + 1
+    taken.add(name)
+    return name
+
+
 @facet.command()
 @click.argument("photos", nargs=-1, required=True, type=PHOTO)
 @click.option("-o", "--out", required=True, type=PHOTO, help="Folder for the projects.")
@@ -88,15 +97,16 @@ def invert(photos, out: Path, face, views: bool, model, as_json: bool) -> None:
         raise OutputUnwritable(
             f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
         ) from error
-    loaded, results, worst = load_model(model), [], None
+    loaded, results, worst, taken = load_model(model), [], None, set()
     for photo in photos:
         try:
             portrait = pipeline.open_portrait(photo, face=face)
             inversion = run(pipeline.invert(portrait, loaded), photo.name)
-            project = out / f"{photo.stem}.facet"
+            stem = _free_name(photo.stem, taken)
+            project = out / f"{stem}.facet"
             save_project(Project(inversion, {}, inversion.portrait.camera), project, loaded)
             if views:
-                run(write_views(inversion, loaded, out / photo.stem), f"{photo.name}: views")
+                run(write_views(inversion, loaded, out / stem), f"{photo.name}: views")
             scores = {name: round(float(value), 4) for name, value in inversion.scores.items()}
             results.append(
                 {"photo": str(photo), "project": str(project), "seconds": inversion.seconds, "scores": scores}
@@ -117,7 +127,7 @@ def invert(photos, out: Path, face, views: bool, model, as_json: bool) -> None:
     if worst is not None:
         if len(photos) == 1:
             raise worst
-        sys.exit(worst.exit_code)
+        sys.exit(max(worst.exit_code, 3))
 
 
 @facet.command()
@@ -171,6 +181,10 @@ def render(
     opened = load_project(project, loaded)
     head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
     if turntable:
+        if size > 1536:
+            raise UsageError(
+                f"A turntable of {size} pixels would not fit in memory.", "Use --size 1536 or less."
+            )
         run(save_turntable(head, out, opened.inversion, seconds, fps, size), "turntable")
     else:
         camera = opened.inversion.portrait.camera
@@ -330,46 +344,11 @@ def gui(photo) -> None:
     sys.exit(window([str(photo)] if photo else []))
 
 
-@facet.group()
-def train() -> None:
-    """Make the bundled model again from public head assets, or train encoders."""
-
-
-assets_option = click.option(
-    "--assets", required=True, type=PHOTO, help="Folder of the head assets (docs/training.md)."
-)
-out_option = click.option(
-    "-o", "--out", required=True, type=PHOTO, help="Folder for weights, logs and previews."
-)
-minutes_option = click.option(
-    "--minutes", type=click.FloatRange(0.01, 10000), default=20.0, show_default=True
-)
-device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-
-
-@train.command()
-@assets_option
-@out_option
-@click.option(
-    "--heads", type=click.IntRange(90, 20000), default=900, show_default=True, help="Random heads to analyse."
-)
-@click.option("--seed", type=int, default=0, show_default=True)
-def geometry(assets: Path, out: Path, heads: int, seed: int) -> None:
-    """Distil the deformable template: topology, identity components, expressions, sliders."""
-    from inversion_core.generators.template import save_template
-    from inversion_core.training.assets import HeadAssets
-    from inversion_core.training.template import build_template
-
-    out.mkdir(parents=True, exist_ok=True)
-    template = run(build_template(HeadAssets(assets), heads, seed), "geometry")
-    save_template(template, out / "geometry.safetensors")
-    click.echo(str(out / "geometry.safetensors"))
-
-
+facet.add_command(cli_train.train)
 facet.add_command(cli_official.sample)
 models.add_command(cli_official.add)
-train.add_command(cli_official.goae)
-train.add_command(cli_stylesdf.e3dge)
+cli_train.train.add_command(cli_official.goae)
+cli_train.train.add_command(cli_stylesdf.e3dge)
 models.add_command(cli_stylesdf.add_e3dge)
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def save_turntable(
         raise OutputUnwritable(
             f"{path.name} has an ending that turntables are not written in.", "Use .mp4 or .gif."
         )
-    count = max(int(round(seconds * fps)), 2)
+    count = max(round(seconds * fps), 2)
     frames: list[NDArray[np.uint8]] = []
     for i in range(count):
         yield Progress(i, count + 1, "turning")

@@ -21,7 +21,9 @@ make_environment() {
     if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
-    if [ ! -x "$python" ]; then
+    # An environment without pip was left by an interrupted start.
+    if ! "$python" -m pip --version >/dev/null 2>&1; then
+        rm -rf "$here/.venv"
         base=$(find_python) || exit 4
         echo "Making Facet's environment; this takes a few minutes once." >&2
         if ! "$base" -m venv "$here/.venv" >&2; then

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate
 from inversion_core.landmark_tables import OVAL as FACE_OVAL
 from inversion_core.task import Progress, Task
-from inversion_core.training.assets import BODY_VERTICES, EYE_HELPERS, HeadAssets, ObjMesh
+from inversion_core.training.assets import HeadAssets, ObjMesh
 from inversion_core.training.head_model import (
     Recipe,
     expression_recipe,
@@ -108,7 +108,7 @@ SHAPES: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         {f"ears/{s}-ear-scale-decr": 1.0 for s in "lr"},
     ),
 }
-"""Shape sliders that MakeHuman's targets express; ``jaw_width``, ``nose_width`` and the characters are made in code below."""
+"""Shape sliders that MakeHuman's targets express; ``jaw_width``, ``nose_width`` and the characters are made below."""
 
 
 def to_world(vertices: NDArray[np.float32], centre: NDArray[np.float32], reference: NDArray[np.float32]):
@@ -386,7 +386,7 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     The scalp lies outside the face's oval, above the nape; the mantle (sides and back of the neck) is what long
     hair hides; ears are whatever moves when ears are shifted.
     """
-    x, y, z = fine.T.astype(np.float64)
+    _, y, z = fine.T.astype(np.float64)
     skin = part == SKIN
     oval = landmarks[list(FACE_OVAL), :2]
     # Where the hairline runs on a forehead, above MediaPipe's uppermost points.
@@ -421,6 +421,3 @@ def _regions(landmarks: NDArray[np.float32], fine: NDArray[np.float32], ear_offs
     for _ in range(6):
         fields = 0.5 * fields + 0.5 * (adjacency @ fields) / degree[:, None]
     return (fields * skin[:, None]).astype(np.float32).T
-
-
-assert BODY_VERTICES < EYE_HELPERS["left"].start

@@ -1,0 +1,74 @@
+"""``facet train``: making the bundled model again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inversion_core.console import run
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.group()
+def train() -> None:
+    """Make the bundled model again from public head assets, or train encoders."""
+
+
+assets_option = click.option(
+    "--assets", required=True, type=FOLDER, help="Folder of the head assets (docs/training.md)."
+)
+out_option = click.option(
+    "-o", "--out", required=True, type=FOLDER, help="Folder for weights, logs and previews."
+)
+minutes_option = click.option(
+    "--minutes", type=click.FloatRange(0.01, 10000), default=20.0, show_default=True
+)
+device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+
+
+@train.command()
+@assets_option
+@out_option
+@click.option(
+    "--heads", type=click.IntRange(90, 20000), default=900, show_default=True, help="Random heads to analyse."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def geometry(assets: Path, out: Path, heads: int, seed: int) -> None:
+    """Distil the deformable template: topology, identity components, expressions, sliders."""
+    from inversion_core.generators.template import save_template
+    from inversion_core.training.assets import HeadAssets
+    from inversion_core.training.template import build_template
+
+    out.mkdir(parents=True, exist_ok=True)
+    template = run(build_template(HeadAssets(assets), heads, seed), "geometry")
+    save_template(template, out / "geometry.safetensors")
+    click.echo(str(out / "geometry.safetensors"))
+
+
+@train.command()
+@assets_option
+@out_option
+@minutes_option
+@device_option
+@click.option("--seed", type=int, default=0, show_default=True)
+def canonical(assets: Path, out: Path, minutes: float, device: str, seed: int) -> None:
+    """Fit the canonical field: triplanes and decoders for colour, brows, hair and distances."""
+    from inversion_core.training.canonical import train_canonical
+
+    out.mkdir(parents=True, exist_ok=True)
+    click.echo(str(run(train_canonical(assets, out, minutes, device, seed), "canonical")))
+
+
+@train.command()
+@out_option
+@minutes_option
+@device_option
+@click.option("--seed", type=int, default=0, show_default=True)
+def encoder(out: Path, minutes: float, device: str, seed: int) -> None:
+    """Train the encoder on pairs that the bundled model renders itself."""
+    from inversion_core.training.encoder import train_encoder
+
+    out.mkdir(parents=True, exist_ok=True)
+    click.echo(str(run(train_encoder(out, minutes, device, seed), "encoder")))
