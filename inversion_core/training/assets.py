@@ -19,6 +19,8 @@ from inversion_core.errors import MissingResource
 
 EYE_HELPERS = {"left": slice(14598, 14670), "right": slice(14670, 14742)}
 """Vertices of the helper spheres that mark the eyeballs in the base mesh."""
+BODY_VERTICES = 13380
+"""Vertices of the visible body; the rest are helpers that proxies bind to."""
 
 
 @dataclass(frozen=True)
