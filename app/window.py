@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage, QPainter
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QApplication,
-    QDockWidget,
-    QFileDialog,
     QMainWindow,
-    QScrollArea,
     QStackedWidget,
-    QTabWidget,
     QToolBar,
     QWidget,
 )
@@ -24,14 +18,14 @@ from PySide6.QtWidgets import (
 from app import dialog_help
 from app.actions import build_menus
 from app.commands_edit import EditCommands
+from app.commands_file import FileCommands
 from app.commands_view import ViewCommands
 from app.controller import Activity, Controller
-from app.dialog_export import ExportDialog
 from app.dialog_message import MessageDialog, ask_unsaved
 from app.dialog_settings import SettingsDialog
-from app.dialog_turntable import TurntableDialog
+from app.docks import arrange, make_docks
 from app.engine import Engine
-from app.files import PROJECT, FileDesk
+from app.files import FileDesk
 from app.frames import Frame
 from app.icons import application_icon, icon
 from app.messages import explain
@@ -47,10 +41,7 @@ from app.status import Status
 from app.theme import apply_theme, chosen_theme
 from app.view3d import Scheme, View3D
 from app.welcome import WelcomePage
-from app.workshop import Shot
 from inversion_core.portrait import Portrait
-
-OPENABLE = "*.jpg *.jpeg *.png *.webp *.tif *.tiff *.bmp *.facet"
 
 
 class MainWindow(QMainWindow):
@@ -65,7 +56,6 @@ class MainWindow(QMainWindow):
         self.controller = Controller(self.session, engine, self)
         self.files = FileDesk(self.session, self.controller, self.settings, self)
         self.look, self.light = Look.PHOTO, (np.radians(-35.0), np.radians(28.0))
-        self._reveal: set[Path] = set()
         self._redraw = QTimer(self, singleShot=True, interval=0)
         self._redraw.timeout.connect(self._draw)
         self.dialogs: list[QWidget] = []
@@ -74,13 +64,26 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1360, 860)
         self._make_parts()
+        self.file_commands = FileCommands(self, self.controller, self.files, self.viewport)
         self.edit_commands = EditCommands(self.session, self)
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
         self.actions_by_name, self.menus = build_menus(self, self._handler)
         self.view_commands.actions = self.actions_by_name
         self.recent_menu = self.menus["File"].addMenu(self.tr("Open &recent"))
         self.menus["File"].insertMenu(self.actions_by_name["welcome"], self.recent_menu)
-        self._make_docks()
+        self.docks = make_docks(
+            self,
+            {
+                "photo": (self.tr("Photo"), self.photo),
+                "camera": (self.tr("Camera"), self.camera),
+                "history": (self.tr("History"), self.history),
+                "attributes": (self.tr("Attributes"), self.attributes),
+                "presets": (self.tr("Presets"), self.presets),
+            },
+        )
+        panels = self.menus["View"].addMenu(self.tr("&Panels"))
+        for dock in self.docks.values():
+            panels.addAction(dock.toggleViewAction())
         self._make_toolbar()
         self._connect()
         self.take_settings()
@@ -104,39 +107,6 @@ class MainWindow(QMainWindow):
         self.presets = PresetPanel(self.session, self.settings)
         self.status = Status()
         self.setStatusBar(self.status)
-
-    def _make_docks(self) -> None:
-        self.setDockOptions(
-            QMainWindow.DockOption.AnimatedDocks
-            | QMainWindow.DockOption.AllowTabbedDocks
-            | QMainWindow.DockOption.AllowNestedDocks
-        )
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        self.docks: dict[str, QDockWidget] = {}
-        for name, title, widget, area in (
-            ("photo", self.tr("Photo"), self.photo, left),
-            ("camera", self.tr("Camera"), self.camera, left),
-            ("history", self.tr("History"), self.history, left),
-            ("attributes", self.tr("Attributes"), self.attributes, right),
-            ("presets", self.tr("Presets"), self.presets, right),
-        ):
-            dock = QDockWidget(title)
-            dock.setObjectName(f"dock_{name}")
-            dock.setWidget(_scrolled(widget) if name == "camera" else widget)
-            dock.setFeatures(
-                QDockWidget.DockWidgetFeature.DockWidgetMovable
-                | QDockWidget.DockWidgetFeature.DockWidgetClosable
-            )
-            if name != "photo":
-                # Its tab says the name already.
-                dock.setTitleBarWidget(QWidget())
-            self.docks[name] = dock
-            self.addDockWidget(area, dock)
-        self.do_default_layout()
-        menu = self.menus["View"].addMenu(self.tr("&Panels"))
-        for dock in self.docks.values():
-            menu.addAction(dock.toggleViewAction())
 
     def _make_toolbar(self) -> None:
         bar = QToolBar(self.tr("Tools"))
@@ -186,7 +156,8 @@ class MainWindow(QMainWindow):
         viewport.peek_changed.connect(self._wish)
         viewport.resized.connect(self._wish)
         self.status.stop.clicked.connect(controller.stop)
-        self.welcome.open_asked.connect(self.do_open)
+        self.welcome.open_asked.connect(self.file_commands.do_open)
+        self.file_commands.open_asked.connect(self.open)
         self.welcome.file_asked.connect(self.open)
         self.files.recent_changed.connect(self._show_recent)
         self.camera.look_changed.connect(self._on_look)
@@ -200,7 +171,7 @@ class MainWindow(QMainWindow):
 
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""
-        owners = (self, self.edit_commands, self.view_commands)
+        owners = (self, self.file_commands, self.edit_commands, self.view_commands)
         return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:
@@ -293,9 +264,6 @@ class MainWindow(QMainWindow):
             self.status.showMessage(texts[activity.kind].format(path=result), 8000)
         if activity.kind == "faces" and self.session.inversion is not None:
             self.photo.show_faces(activity.context, result)
-        if isinstance(result, Path) and result in self._reveal:
-            self._reveal.discard(result)
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(result.parent)))
 
     def show_error(self, doing: str, error: BaseException) -> None:
         """Say what went wrong; everything stays as it was."""
@@ -352,73 +320,18 @@ class MainWindow(QMainWindow):
             return True
         answer = ask_unsaved(session.title, self)
         if answer == "save":
-            self.do_save()
+            self.file_commands.do_save()
             self.controller.batch.drain(60)
             QApplication.processEvents()
             return not session.dirty
         return answer == "discard"
 
-    def do_open(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(
-            self, self.tr("Open a photo or project"), "", self.tr("Photos and projects") + f" ({OPENABLE})"
-        )
-        if chosen:
-            self.open(chosen)
-
     def do_welcome(self) -> None:
         there = self.pages.currentWidget() is self.welcome and self.session.inversion is not None
         self.pages.setCurrentWidget(self.viewport if there else self.welcome)
 
-    def do_save(self) -> None:
-        if self.session.path is not None:
-            self.files.save(self.session.path)
-        else:
-            self.do_save_as()
-
-    def do_save_as(self) -> None:
-        path = self._ask_path(self.tr("Save project"), PROJECT, self.tr("Facet project"))
-        if path is not None:
-            self.files.save(path)
-
-    def do_export(self) -> None:
-        dialog = ExportDialog(self.files.suggestion(".glb"), self)
-        if dialog.exec():
-            if dialog.reveal.isChecked():
-                self._reveal.add(dialog.path)
-            self.controller.export_mesh(dialog.path, dialog.resolution)
-
-    def do_screenshot(self) -> None:
-        path = self._ask_path(self.tr("Save picture"), ".png", self.tr("Picture"))
-        if path is not None:
-            shot = Shot(self.controller.camera(), 1024, self.look, self.light, None)
-            self.controller.screenshot(path, shot)
-
-    def do_copy_picture(self) -> None:
-        frame = self.viewport.frame
-        if frame is not None:
-            flat = QImage(frame.image.size(), QImage.Format.Format_RGB32)
-            flat.fill(self.theme.ground_top)
-            painter = QPainter(flat)
-            painter.drawImage(0, 0, frame.image)
-            painter.end()
-            QGuiApplication.clipboard().setImage(flat)
-
-    def do_turntable(self) -> None:
-        dialog = TurntableDialog(self.files.suggestion("-turntable.mp4"), self)
-        if dialog.exec():
-            self.controller.export_turntable(dialog.path, dialog.seconds.value(), dialog.fps.value())
-
     def do_quit(self) -> None:
         self.close()
-
-    def _ask_path(self, title: str, suffix: str, kind: str) -> Path | None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, title, str(self.files.suggestion(suffix)), f"{kind} (*{suffix})"
-        )
-        if not chosen:
-            return None
-        path = Path(chosen)
-        return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
     # ---- settings and layout ---------------------------------------------------------------------------------------
 
@@ -432,21 +345,7 @@ class MainWindow(QMainWindow):
         self.take_settings()
 
     def do_default_layout(self) -> None:
-        """Put every panel where it belongs."""
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        docks = self.docks
-        for name in ("photo", "camera", "history"):
-            self.addDockWidget(left, docks[name])
-        for name in ("attributes", "presets"):
-            self.addDockWidget(right, docks[name])
-        self.splitDockWidget(docks["photo"], docks["camera"], Qt.Orientation.Vertical)
-        self.tabifyDockWidget(docks["camera"], docks["history"])
-        self.tabifyDockWidget(docks["attributes"], docks["presets"])
-        for dock in docks.values():
-            dock.setVisible(True)
-        for name in ("camera", "attributes"):
-            docks[name].raise_()
-        self.resizeDocks([docks["photo"], docks["attributes"]], [290, 350], Qt.Orientation.Horizontal)
+        arrange(self, self.docks)
 
     def _restore_layout(self) -> None:
         layout = self.settings.layout()
@@ -485,16 +384,6 @@ class MainWindow(QMainWindow):
         self.controller.close()
         self.files.close()
         event.accept()
-
-
-def _scrolled(widget: QWidget) -> QScrollArea:
-    """The widget in a frame that scrolls, so that what it shows more of never pushes the window's edges."""
-    area = QScrollArea()
-    area.setObjectName("panel")
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(widget)
-    return area
 
 
 def _alive(dialog: QWidget) -> bool:

@@ -263,7 +263,7 @@ def test_a_mesh_is_exported(qtbot, opened, tmp_path, monkeypatch):
         dialog.place.setText(str(path))
         return QDialog.DialogCode.Accepted
 
-    monkeypatch.setattr("app.window.ExportDialog.exec", accept)
+    monkeypatch.setattr("app.commands_file.ExportDialog.exec", accept)
     opened.actions_by_name["export"].trigger()
     qtbot.waitUntil(path.is_file)
     assert path.read_text() == "3 vertices"
@@ -272,7 +272,7 @@ def test_a_mesh_is_exported(qtbot, opened, tmp_path, monkeypatch):
 
 def test_a_picture_and_a_film_are_written(qtbot, opened, tmp_path, monkeypatch):
     shot = tmp_path / "shot.png"
-    monkeypatch.setattr("app.window.QFileDialog.getSaveFileName", lambda *a: (str(shot), ""))
+    monkeypatch.setattr("app.commands_file.QFileDialog.getSaveFileName", lambda *a: (str(shot), ""))
     opened.actions_by_name["screenshot"].trigger()
     qtbot.waitUntil(shot.is_file)
     from PySide6.QtGui import QImage
@@ -286,7 +286,9 @@ def test_a_picture_and_a_film_are_written(qtbot, opened, tmp_path, monkeypatch):
 
 def test_save_reopen_and_recent_files(qtbot, opened, tmp_path, monkeypatch):
     path = tmp_path / "work.facet"
-    monkeypatch.setattr("app.window.QFileDialog.getSaveFileName", lambda *a: (str(path.with_suffix("")), ""))
+    monkeypatch.setattr(
+        "app.commands_file.QFileDialog.getSaveFileName", lambda *a: (str(path.with_suffix("")), "")
+    )
     opened.session.set_move("smile", 0.5)
     opened.session.set_view(photo_view(opened.session.inversion.portrait.camera))
     assert opened.isWindowModified()
