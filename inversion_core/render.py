@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +11,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
 from inversion_core.rasterise import Fragments, interpolate, rasterise
-from inversion_core.refine.canonical import MIRROR_UV, Layer, smoothstep
+from inversion_core.refine.canonical import MIRROR_UV, smoothstep
 from inversion_core.refine.hair import DOME_ROWS, ROWS
 from inversion_core.rendering import Rendering
 from inversion_core.shading import shade
@@ -19,6 +20,8 @@ NEAR_PHOTO, FAR_FROM_PHOTO = np.radians(4.0), np.radians(20.0)
 """Angles from the photo's view between which trust in grazing pixels fades."""
 HAIR_LEAD = 0.007
 """World units by which hair counts as nearer than it is: what lies close under it must not poke through."""
+INNER_SHARE = 0.6
+"""Brightness of the inner sides of open surfaces, which lie in shadow."""
 PERSON, HAIR, OPAQUE = 0, 1, -1
 
 
@@ -52,9 +55,9 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
-    for layer, light, other, mask, inner, nearer in (
-        (head.shell, head.shell_light, detail.photo, PERSON, 0.6, 0.0),
-        (head.hair, head.hair_light, detail.hair_texture, HAIR, 0.6, HAIR_LEAD),
+    for layer, light, other, mask, nearer in (
+        (head.shell, head.shell_light, detail.photo, PERSON, 0.0),
+        (head.hair, head.hair_light, detail.hair_texture, HAIR, HAIR_LEAD),
     ):
         if not len(layer.faces):
             continue
@@ -75,9 +78,12 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
-        if mask == HAIR:
-            _open_dome(above, shaded, layer, layer_normals, camera)
-        _darken_inside(shaded, layer_normals, camera, full, inner)
+        # Above the ears hair lies on the skull: its inner side is never seen, only that of hair that hangs.
+        dome = DOME_ROWS / ROWS if mask == HAIR else 0.0
+        row = (
+            interpolate(above, layer.faces, layer.attributes[:, MIRROR_UV]) if mask == HAIR else layer_normals
+        )
+        _inner_sides(shaded, layer_normals, camera.cam2world[:3, 2], INNER_SHARE, row, dome)
         _over(buffers, above, shaded, layer_normals)
     rgb, depth, opacity, normals = buffers
     if samples > 1:
@@ -99,39 +105,51 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     )
 
 
-def _darken_inside(shaded: NDArray, normals: NDArray, camera: Camera, size: int, share: float) -> None:
-    """Inner sides of open surfaces lie in shadow."""
-    away = (normals @ camera.cam2world[:3, 2]) > 0.15
-    shaded[..., :3] *= np.where(away, share, 1.0)[..., None]
-    normals *= np.where(away, -1.0, 1.0)[..., None]
+@nb.njit(cache=True, fastmath=True, parallel=True)
+def _inner_sides(shaded, normals, forward, share, row, dome):
+    height, width = shaded.shape[0], shaded.shape[1]
+    for y in nb.prange(height):
+        for x in range(width):
+            away = (
+                normals[y, x, 0] * forward[0] + normals[y, x, 1] * forward[1] + normals[y, x, 2] * forward[2]
+            )
+            if away <= 0.15:
+                continue
+            for n in range(3):
+                shaded[y, x, n] *= share
+                normals[y, x, n] = -normals[y, x, n]
+            if dome > 0 and row[y, x, 1] < dome:
+                shaded[y, x, 3] = 0
 
 
-def _open_dome(above: Fragments, shaded: NDArray, layer: Layer, normals: NDArray, camera: Camera) -> None:
-    """Above the ears hair lies on the skull: its inner side is never seen, only that of hair that hangs."""
-    row = interpolate(above, layer.faces, layer.attributes[:, MIRROR_UV])[..., 1]
-    inside = (normals @ camera.cam2world[:3, 2] > 0.15) & (row < DOME_ROWS / ROWS)
-    shaded[..., 3] *= ~inside
+@nb.njit(cache=True, fastmath=True, parallel=True)
+def _composite(rgb, depth, opacity, below, face, near, shaded, normals):
+    height, width = depth.shape
+    for y in nb.prange(height):
+        for x in range(width):
+            alpha = shaded[y, x, 3]
+            if face[y, x] < 0 or alpha <= 0.004:
+                continue
+            under = opacity[y, x]
+            empty = depth[y, x] == 0
+            front = empty or near[y, x] < depth[y, x]
+            if front:
+                first, second = alpha, under * (1 - alpha)
+            else:
+                first, second = alpha * (1 - under), under
+            total = first + second
+            if total > 1e-6:
+                for n in range(3):
+                    rgb[y, x, n] = (shaded[y, x, n] * first + rgb[y, x, n] * second) / total
+            opacity[y, x] = total
+            if front and alpha > 0.5:
+                depth[y, x] = near[y, x]
+                for n in range(3):
+                    below[y, x, n] = normals[y, x, n]
 
 
 def _over(buffers: list, above: Fragments, shaded: NDArray, normals: NDArray) -> None:
-    """Composite a layer's fragments with what is there, nearer over farther."""
-    rgb, depth, opacity, below = buffers
-    present = above.hit & (shaded[..., 3] > 0.004)
-    front = present & ((above.depth < depth) | (depth == 0))
-    alpha = np.where(front, shaded[..., 3], 0)
-    total = alpha + opacity * (1 - alpha)
-    mixed = shaded[..., :3] * alpha[..., None] + rgb * (opacity * (1 - alpha))[..., None]
-    colour = np.where(front[..., None], mixed / np.maximum(total, 1e-6)[..., None], rgb)
-    behind = present & ~front & (opacity < 0.999)
-    rest = np.where(behind, shaded[..., 3] * (1 - opacity), 0)
-    whole = total + rest
-    colour = np.where(
-        behind[..., None],
-        (colour * total[..., None] + shaded[..., :3] * rest[..., None]) / np.maximum(whole, 1e-6)[..., None],
-        colour,
-    )
-    solid = front & (shaded[..., 3] > 0.5)
-    buffers[0] = colour
-    buffers[1] = np.where(solid | (present & (depth == 0) & (shaded[..., 3] > 0.5)), above.depth, depth)
-    buffers[2] = whole
-    buffers[3] = np.where(solid[..., None], normals, below)
+    """Composite a layer's fragments with what is there, nearer over farther; ``buffers`` are replaced."""
+    for i in range(4):
+        buffers[i] = np.ascontiguousarray(buffers[i], np.float32)
+    _composite(*buffers, above.face, above.depth, shaded.astype(np.float32), normals.astype(np.float32))
