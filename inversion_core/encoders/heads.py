@@ -117,13 +117,14 @@ class HeadEncoder(nn.Module):
         self.head = nn.Linear(h, outputs)
         nn.init.normal_(self.head.weight, std=0.01)
 
-    def forward(self, picture: Tensor, points: Tensor) -> RawCodes:
+    def forward(self, picture: Tensor | None, points: Tensor) -> RawCodes:
         """Codes of a batch.
 
         Args:
-            picture: (B, 3, 128, 128) RGB in [-1, 1]; points: (B, 478, 2) landmarks in [0, 1] of the crop.
+            picture: (B, 3, 128, 128) RGB in [-1, 1], None to go by the landmarks alone.
+            points: (B, 478, 2) landmarks in [0, 1] of the crop.
         """
-        seen = self.picture(picture)
+        seen = points.new_zeros(len(points), 256) if picture is None else self.picture(picture)
         placed = self.points(((points - 0.5) * LANDMARK_SCALE).flatten(1))
         out = self.head(self.joint(torch.cat([seen, placed], 1)))
         block = dict(zip(self.sizes.blocks, out.split(list(self.sizes.blocks.values()), 1), strict=True))

@@ -162,6 +162,8 @@ class FieldSizes:
 
     surface_resolution: int = 384
     surface_channels: int = 24
+    brow_resolution: int = 160
+    brow_channels: int = 12
     part_resolution: int = 96
     part_channels: int = 16
     volume_resolution: int = 192
@@ -195,9 +197,10 @@ class CanonicalField(nn.Module):
         self.sizes, self.skins, self.irises, self.brows, self.styles = sizes, skins, irises, brows, styles
         hidden = sizes.hidden
         self.surface = FeaturePlanes(sizes.surface_resolution, sizes.surface_channels)
-        self.surface_decoder = Decoder(
-            sizes.surface_channels, hidden, 3 * (1 + sizes.skin_modes) + len(brows)
-        )
+        self.surface_decoder = Decoder(sizes.surface_channels, hidden, 3 * (1 + sizes.skin_modes))
+        # Brows have planes of their own: fitted together, they stain the skin around them.
+        self.brow_planes = FeaturePlanes(sizes.brow_resolution, sizes.brow_channels)
+        self.brow_decoder = Decoder(sizes.brow_channels, 32, len(brows))
         self.parts = nn.ModuleList(FeaturePlanes(sizes.part_resolution, sizes.part_channels) for _ in PARTS)
         self.part_decoders = nn.ModuleList(
             Decoder(sizes.part_channels, 32, 3 * (1 + sizes.iris_modes if part == EYES else 1))
@@ -213,9 +216,13 @@ class CanonicalField(nn.Module):
 
     def surface_basis(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Basis colours (N, 1 + skin_modes, 3) and brow densities (N, brows) of the skin at (N, 3)."""
-        out = self.surface_decoder(self.surface(points))
-        colours = 3 * (1 + self.sizes.skin_modes)
-        return out[:, :colours].unflatten(1, (-1, 3)), torch.sigmoid(out[:, colours:])
+        colours = self.surface_decoder(self.surface(points)).unflatten(1, (-1, 3))
+        return colours, self.brow_densities(points)
+
+    def brow_densities(self, points: Tensor) -> Tensor:
+        """(N, brows) in [0, 1], 0 outside the box of the brow planes."""
+        inside = ((points > self.brow_planes.low) & (points < self.brow_planes.high)).all(1)
+        return torch.sigmoid(self.brow_decoder(self.brow_planes(points))) * inside[:, None]
 
     def part_basis(self, points: Tensor, part: int) -> Tensor:
         """Basis colours (N, 1 + iris_modes, 3) of the eyes, or (N, 1, 3) of teeth and tongue, at (N, 3)."""
@@ -242,15 +249,14 @@ class CanonicalField(nn.Module):
         hidden = self.surface_decoder.trunk(self.surface(points))
         code = torch.cat([one, skin])
         weight, bias = self.surface_decoder.head.weight, self.surface_decoder.head.bias
-        rows = 3 * len(code)
-        mixed = torch.einsum("kch,k->ch", weight[:rows].unflatten(0, (-1, 3)), code)
-        albedo = torch.addmm(code @ bias[:rows].view(-1, 3), hidden, mixed.T).clamp(0, 1)
-        used = torch.nonzero(weights)[:, 0]
-        if strength == 0 or len(used) == 0:
+        mixed = torch.einsum("kch,k->ch", weight.unflatten(0, (-1, 3)), code)
+        albedo = torch.addmm(code @ bias.view(-1, 3), hidden, mixed.T).clamp(0, 1)
+        low, high = self.brow_planes.low, self.brow_planes.high
+        index = torch.nonzero(((points > low) & (points < high)).all(1))[:, 0]
+        if strength == 0 or len(index) == 0:
             return albedo
-        density = torch.sigmoid(torch.addmm(bias[rows + used], hidden, weight[rows + used].T)) @ weights[used]
-        density = (density * strength).clamp(0, 1)[:, None]
-        return albedo + (brow_colour - albedo) * density
+        density = (self.brow_densities(points[index]) @ weights * strength).clamp(0, 1)[:, None]
+        return albedo.index_add(0, index, (brow_colour - albedo[index]) * density)
 
     def blocks(self, appearance):
         """Skin code, iris code, brow weights, brow colour and brow strength of a code (A,)."""
@@ -292,7 +298,7 @@ class CanonicalField(nn.Module):
     @torch.no_grad()
     def brow_density(self, points: NDArray[np.float32], style: int) -> NDArray[np.float32]:
         """(N,) in [0, 1]: how much of the skin the hairs of one brow style cover."""
-        return self.surface_basis(self._tensor(points))[1][:, style].cpu().numpy()
+        return self.brow_densities(self._tensor(points))[:, style].cpu().numpy()
 
     @torch.no_grad()
     def signed_distance(self, points: NDArray[np.float32]) -> NDArray[np.float32]:

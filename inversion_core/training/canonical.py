@@ -63,6 +63,7 @@ class CanonicalSettings:
     volume_points: int = 1_000_000
     held_out: int = 40_000
     surface_batch: int = 49_152
+    brow_batch: int = 8_192
     part_batch: int = 6_144
     volume_batch: int = 24_576
     plane_rate: float = 1e-2
@@ -175,6 +176,7 @@ def prepared_field(sampler: CanonicalSampler, data: CanonicalData, sizes: FieldS
         styles=tuple(Path(n).name for n in hair_styles(sampler.assets)),
     )
     _fit_box(field.surface, data.skin.points, share=0.6)
+    _fit_box(field.brow_planes, data.skin.points[_browed(data.skin)], share=0.3)
     for planes, part, surface in zip(field.parts, PARTS, data.parts, strict=True):
         points = surface.points.copy()
         if part == EYES:
@@ -188,6 +190,12 @@ def prepared_field(sampler: CanonicalSampler, data: CanonicalData, sizes: FieldS
         torch.from_numpy(attribute_map(sampler.skins, data.skin, field.skin_codes.numpy()))
     )
     return field
+
+
+def _browed(surface: Surface) -> NDArray[np.bool_]:
+    """(N,) where any brow covers the skin."""
+    browed = surface.brows.max(1) > 20
+    return browed if browed.any() else np.ones(len(browed), bool)
 
 
 def _codes(colours: NDArray[np.uint8], modes: int) -> NDArray[np.float32]:
@@ -238,7 +246,11 @@ class _Tensors:
         def put(array):
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-        self.skin = [put(a) for a in (data.skin.points, data.skin.colours, data.skin.brows)]
+        self.skin = [put(a) for a in (data.skin.points, data.skin.colours)]
+        browed = data.skin.points[_browed(data.skin)]
+        low, high = browed.min(0) - 0.01, browed.max(0) + 0.01
+        around = ((data.skin.points > low) & (data.skin.points < high)).all(1)
+        self.brows = [put(a[around]) for a in (data.skin.points, data.skin.brows)]
         self.parts = [[put(s.points), put(s.colours)] for s in data.parts]
         v = data.volume
         self.volume = [put(a) for a in (v.points, v.head, v.hair, v.luminance)]
@@ -262,14 +274,13 @@ def _step(field: CanonicalField, optimiser, data: _Tensors, settings: CanonicalS
     """One update; the losses as numbers."""
     for group in optimiser.param_groups:
         group["lr"] = group["peak"] * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(done, 1.0))))
-    points, colours, brows = _batch(data.skin, settings.surface_batch, rng)
-    basis, density = field.surface_basis(points)
-    skins = _with_one(field.skin_codes)
-    predicted = torch.einsum("nkc,sk->nsc", basis, skins)
+    points, colours = _batch(data.skin, settings.surface_batch, rng)
+    basis = field.surface_decoder(field.surface(points)).unflatten(1, (-1, 3))
+    predicted = torch.einsum("nkc,sk->nsc", basis, _with_one(field.skin_codes))
     skin_loss = _charbonnier(predicted - colours.float() / 255)
-    # Brows cover a hundredth of the skin: squared errors would let them fade away.
-    brow_loss = torch.nn.functional.binary_cross_entropy(density, brows.float() / 255, reduction="none")
-    brow_loss = brow_loss.sum(1).mean()
+    points, brows = _batch(data.brows, settings.brow_batch, rng)
+    # Every style's hairs are thin and few: squared errors would let them fade away.
+    brow_loss = torch.nn.functional.binary_cross_entropy(field.brow_densities(points), brows.float() / 255)
     part_loss = skin_loss.new_zeros(())
     for part, tensors in zip(PARTS, data.parts, strict=True):
         points, colours = _batch(tensors, settings.part_batch, rng)
@@ -277,7 +288,7 @@ def _step(field: CanonicalField, optimiser, data: _Tensors, settings: CanonicalS
         predicted = torch.einsum("nkc,sk->nsc", field.part_basis(points, part), codes)
         part_loss = part_loss + _charbonnier(predicted - colours.float() / 255)
     volume_loss, layer_loss = _volume_losses(field, data, settings, rng)
-    loss = 4 * skin_loss + 0.5 * brow_loss + part_loss + volume_loss + 0.05 * layer_loss
+    loss = 4 * skin_loss + brow_loss + part_loss + volume_loss + 0.05 * layer_loss
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()

@@ -33,9 +33,11 @@ MODEL = Path(__file__).resolve().parents[2] / "resources" / "models" / "facet-he
 class EncoderSettings:
     """How the encoder is trained; the defaults made the bundled one."""
 
-    pool: int = 7000
-    held_out: int = 400
-    batch: int = 96
+    pool: int = 1500
+    held_out: int = 200
+    batch: int = 24
+    geometry_batch: int = 256
+    """Heads of every step that are known by their landmarks alone: cheap, and enough for shape and pose."""
     rate: float = 1.2e-3
     fresh: int = 1
     """Pairs of the pool that every step replaces with new ones."""
@@ -107,6 +109,7 @@ def train_encoder(
             _replace(pool, int(slot), *maker.draw(rng))
         index = rng.integers(0, len(pool.pictures), settings.batch)
         loss = losses(encoder, pool, index, rng)
+        loss = loss + losses.by_landmarks(encoder, maker.geometry(settings.geometry_batch, rng), rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
@@ -176,22 +179,33 @@ class _Losses:
         picture = self._put(pool.pictures[index]).permute(0, 3, 1, 2).float() / 255 * 2 - 1
         raw = encoder(picture, self._put(points))
         truth = {name: self._put(values[index]) for name, values in pool.truth.items()}
-        identity = raw.identity - truth["identity"]
-        units = raw.units - truth["units"]
-        shape = torch.einsum("bk,kpc->bpc", identity, self.identity)
-        moved = torch.einsum("be,epc->bpc", units, self.units)
-        vertices = (shape + moved).square().sum(2).mean() * 3e3
-        vertices = vertices + torch.einsum("bk,kpc->bpc", identity, self.rest).square().sum(2).mean() * 1e3
-        landmarks = (self._projected(raw) - truth["landmarks"]).square().sum(2).mean() * 1e4
-        pose = (raw.rotation - truth["rotation"]).square().sum((1, 2)).mean() * 20
-        pose = pose + (raw.translation - truth["translation"]).square().sum(1).mean() * 30
         colours = torch.einsum("bk,pkc->bpc", raw.skin - truth["skin"], self.colours).square().mean() * 20
         other = (raw.iris - truth["iris"]).square().mean() * 0.1
         other = other + (raw.hair_colour - truth["hair_colour"]).square().mean() * 5
         other = other + (raw.light - truth["light"]).square().mean() * 3
         other = other + 0.3 * torch.nn.functional.cross_entropy(raw.style, truth["style"].long())
+        return self._geometry(raw, truth) + colours + other
+
+    def by_landmarks(
+        self, encoder: HeadEncoder, truth: dict[str, NDArray], rng: np.random.Generator
+    ) -> Tensor:
+        """The geometric losses of heads without pictures."""
+        points = noisy_landmarks(truth["landmarks"], OVAL, rng)
+        raw = encoder(None, self._put(points))
+        return self._geometry(raw, {name: self._put(values) for name, values in truth.items()})
+
+    def _geometry(self, raw: RawCodes, truth: dict[str, Tensor]) -> Tensor:
+        identity = raw.identity - truth["identity"]
+        units = raw.units - truth["units"]
+        shape = torch.einsum("bk,kpc->bpc", identity, self.identity)
+        moved = torch.einsum("be,epc->bpc", units, self.units)
+        vertices = (shape + moved).square().sum(2).mean() * 2e4
+        vertices = vertices + torch.einsum("bk,kpc->bpc", identity, self.rest).square().sum(2).mean() * 4e3
+        landmarks = (self._projected(raw) - truth["landmarks"]).square().sum(2).mean() * 2e4
+        pose = (raw.rotation - truth["rotation"]).square().sum((1, 2)).mean() * 20
+        pose = pose + (raw.translation - truth["translation"]).square().sum(1).mean() * 30
         prior = raw.identity.square().mean() * 0.02 + units.square().mean() * 2
-        return vertices + landmarks + pose + colours + other + prior
+        return vertices + landmarks + pose + prior
 
     def _projected(self, raw: RawCodes) -> Tensor:
         """(B, 478, 2) the predicted head's landmarks in the crop."""

@@ -46,6 +46,8 @@ class PairMaker:
     def __init__(self, template: HeadTemplate, field: CanonicalField) -> None:
         self.template, self.field = template, field
         self.styles = (BALD, *field.styles)
+        bases = (template.mean[None], template.identity, template.unit_offsets)
+        self.landmark_bases = [template.landmarks(basis).reshape(len(basis), -1) for basis in bases]
         at = torch.from_numpy(template.canonical)
         modes, irises = 1 + field.sizes.skin_modes, 1 + field.sizes.iris_modes
         self.skin_basis = np.zeros((len(at), modes, 3), np.float32)
@@ -79,6 +81,19 @@ class PairMaker:
                     if other in template.units:
                         units[template.units.index(other)] = units[i]
         return identity, units
+
+    def geometry(self, count: int, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """Identity, units, rotation, translation and landmarks of ``count`` heads that nobody draws."""
+        codes = [self.random_codes(rng) for _ in range(count)]
+        cameras = [self.random_camera(rng) for _ in range(count)]
+        identity, units = (np.stack(column) for column in zip(*codes, strict=True))
+        rotation, translation = (np.stack(c) for c in zip(*(c.world2cam for c in cameras), strict=True))
+        heads = self.landmark_bases[0] + identity @ self.landmark_bases[1] + units @ self.landmark_bases[2]
+        local = heads.reshape(count, -1, 3) @ rotation.transpose(0, 2, 1) + translation[:, None]
+        focal = cameras[0].intrinsics[0, 0]
+        landmarks = (local[..., :2] / local[..., 2:] * focal + 0.5).astype(np.float32)
+        named = {"identity": identity, "units": units, "rotation": rotation, "translation": translation}
+        return {**named, "landmarks": landmarks}
 
     def random_camera(self, rng: np.random.Generator) -> Camera:
         """A camera of an aligned crop, off by as much as alignment is."""

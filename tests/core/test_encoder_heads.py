@@ -33,7 +33,7 @@ def template(tmp_path_factory):
 @pytest.fixture(scope="module")
 def maker(template):
     torch.manual_seed(0)
-    sizes = FieldSizes(16, 4, 8, 4, 8, 4, 8, 2, 1)
+    sizes = FieldSizes(16, 4, 8, 4, 8, 4, 8, 4, 8, 2, 1)
     field = CanonicalField(sizes, ("a", "b"), ("blue",), ("thin",), ("short",)).requires_grad_(False)
     return PairMaker(template, field)
 

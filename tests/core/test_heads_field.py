@@ -15,7 +15,7 @@ from inversion_core.generators.heads_field import (
 )
 from inversion_core.generators.template import EYES, SKIN, TEETH
 
-SIZES = FieldSizes(16, 6, 12, 4, 12, 5, 8, 3, 2)
+SIZES = FieldSizes(16, 6, 8, 4, 12, 4, 12, 5, 8, 3, 2)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from inversion_core.training.distances import HeadDistance
 from inversion_core.training.template import build_template
 from tests.tiny_assets import write_tiny_assets
 
-SIZES = FieldSizes(24, 8, 12, 8, 16, 8, 16, 2, 1)
-SETTINGS = CanonicalSettings(3000, 400, 2000, 300, 512, 128, 256, log_every=0.5)
+SIZES = FieldSizes(24, 8, 12, 8, 12, 8, 16, 8, 16, 2, 1)
+SETTINGS = CanonicalSettings(3000, 400, 2000, 300, 512, 128, 128, 256, log_every=0.5)
 
 
 @pytest.fixture(scope="module")
