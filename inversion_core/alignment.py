@@ -43,7 +43,7 @@ SMALLEST_CROP = 76
 """Crops of fewer photo pixels a side hold no face that could be rebuilt (20 pixels between the eyes)."""
 
 
-def open_portrait(source: Path | bytes, name: str = "", face: int | None = None) -> Portrait:
+def open_portrait(source: Path | str | bytes, name: str = "", face: int | None = None) -> Portrait:
     """The aligned portrait of a photo.
 
     Args:

@@ -24,7 +24,7 @@ from inversion_core.rendering import Rendering
 from inversion_core.task import Task
 
 
-def open_portrait(source: Path | bytes, name: str = "", face: int | None = None) -> Portrait:
+def open_portrait(source: Path | str | bytes, name: str = "", face: int | None = None) -> Portrait:
     """The aligned portrait of a photo; see :func:`inversion_core.alignment.open_portrait`."""
     from inversion_core import alignment
 
