@@ -158,7 +158,7 @@ def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> N
         total[:, axis] = np.bincount(
             faces.ravel(), np.repeat(face_normals[:, axis], 3), minlength=len(vertices)
         )
-    return total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-12)
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
 
 
 def save_template(template: HeadTemplate, path: Path) -> None:
