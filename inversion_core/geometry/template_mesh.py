@@ -91,6 +91,8 @@ class _Part:
         """Smooth across UV seams: vertices with the same ``welded`` number share one."""
         _, first, number = np.unique(self.welded, return_index=True, return_inverse=True)
         joined = vertex_normals(np.ascontiguousarray(vertices[first]), number.reshape(-1)[self.faces])
+        # Slivers along a cut have areas near 1e-12, below which the shared routine shortens normals.
+        joined /= np.maximum(np.linalg.norm(joined, axis=1, keepdims=True), 1e-12)
         return joined[number.reshape(-1)]
 
 
