@@ -11,8 +11,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
 from inversion_core.rasterise import Fragments, interpolate, rasterise
-from inversion_core.refine.canonical import MIRROR_UV, smoothstep
-from inversion_core.refine.hair import DOME_ROWS, ROWS
+from inversion_core.refine.canonical import smoothstep
 from inversion_core.rendering import Rendering
 from inversion_core.shading import shade
 
@@ -78,12 +77,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )
         layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
-        # Above the ears hair lies on the skull: its inner side is never seen, only that of hair that hangs.
-        dome = DOME_ROWS / ROWS if mask == HAIR else 0.0
-        row = (
-            interpolate(above, layer.faces, layer.attributes[:, MIRROR_UV]) if mask == HAIR else layer_normals
-        )
-        _inner_sides(shaded, layer_normals, camera.cam2world[:3, 2], INNER_SHARE, row, dome)
+        _inner_sides(shaded, layer_normals, camera.cam2world[:3, 2], INNER_SHARE)
         _over(buffers, above, shaded, layer_normals)
     rgb, depth, opacity, normals = buffers
     if samples > 1:
@@ -106,7 +100,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)
-def _inner_sides(shaded, normals, forward, share, row, dome):
+def _inner_sides(shaded, normals, forward, share):
     height, width = shaded.shape[0], shaded.shape[1]
     for y in nb.prange(height):
         for x in range(width):
@@ -118,8 +112,6 @@ def _inner_sides(shaded, normals, forward, share, row, dome):
             for n in range(3):
                 shaded[y, x, n] *= share
                 normals[y, x, n] = -normals[y, x, n]
-            if dome > 0 and row[y, x, 1] < dome:
-                shaded[y, x, 3] = 0
 
 
 @nb.njit(cache=True, fastmath=True, parallel=True)

@@ -382,7 +382,9 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
             (0.6, cv2.GaussianBlur(noise[::-1], (0, 0), sigmaX=2.5, sigmaY=30)),
         )
     )
-    drawn = low * (1 + strength * strands)[..., None]
+    # Towards the crown the grid's columns meet, and strands would fan out from a point.
+    calm = smoothstep(np.arange(HAIR_TEXTURE[0], dtype=np.float32) / HAIR_TEXTURE[0], 0.03, 0.25)[:, None]
+    drawn = low * (1 + strength * calm * strands)[..., None]
     soft = cv2.GaussianBlur(cv2.erode(known, np.ones((9, 9))), (0, 0), 4)[..., None]
     return np.clip(colours * soft + drawn * (1 - soft), 0, 1).astype(np.float32)
 
