@@ -119,7 +119,8 @@ class BundledModel:
         started = time.perf_counter()
         yield Progress(0, 6, "fitting the face")
         template = self.template
-        fit = fit_landmarks(template, portrait.landmarks, portrait.camera)
+        codes = self.encoder.encode(portrait.image, portrait.landmarks)
+        fit = fit_landmarks(template, portrait.landmarks, portrait.camera, identity=codes.identity)
         corrective = snapped(template, fit, portrait.landmarks)
         corrective += closed_lips(template, fit.coarse + corrective, portrait.landmarks)
         corrective += seated_teeth(template, fit.coarse + corrective)
@@ -165,7 +166,7 @@ class BundledModel:
         )
         detail = replace(detail, light=estimate_light(template, detail))
         latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)
-        inversion = Inversion(portrait, latent, detail, {}, "landmarks", 0.0)
+        inversion = Inversion(portrait, latent, detail, {}, "encoder and landmarks", 0.0)
         yield Progress(5, 6, "checking")
         seconds = time.perf_counter() - started
         yield Progress(6, 6, "done")

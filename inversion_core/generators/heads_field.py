@@ -42,7 +42,7 @@ def _corner(value, size):
     return low, np.float32(at - low)
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True, nogil=True)
+@nb.njit(cache=True, fastmath=True, parallel=True)
 def _gather(unit, planes, out):
     size, channels = planes.shape[1], planes.shape[3]
     for n in nb.prange(unit.shape[0]):
@@ -61,7 +61,7 @@ def _gather(unit, planes, out):
                 )
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True, nogil=True)
+@nb.njit(cache=True, fastmath=True, parallel=True)
 def _scatter(unit, gradient, blocks, planes):
     size, channels = planes.shape[1], planes.shape[3]
     # Threads own blocks of channels, so that no two add to the same number.
