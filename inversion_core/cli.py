@@ -278,9 +278,8 @@ def evaluate(folder: Path, out, assets, heads: int, model, as_json: bool) -> Non
 @json_option
 def bench(repeats: int, photo, chart, model, as_json: bool) -> None:
     """Time everything on this machine and compare with the plain renderer."""
-    from inversion_core.bench import draw_chart, run_bench
-
     from inversion_core import pipeline
+    from inversion_core.bench import draw_chart, run_bench
     from inversion_core.image import save_image
     from inversion_core.model import load_model
     from inversion_core.sample import NAME, sample_portrait
