@@ -54,8 +54,6 @@ CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-r
 """Units that work against each other: a closing lid gives up being wide open."""
 LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
 """MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
-CHIN = 152
-"""MediaPipe's lowest point of the face: clothes begin no higher."""
 STRONGEST_UNIT = 1.7
 
 
@@ -72,16 +70,23 @@ class BundledHead(Head):
 
     def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
         from inversion_core.geometry.isosurface import sculpt_volume
-        from inversion_core.geometry.template_mesh import sculpt_template
 
         if resolution is not None:
             return (yield from sculpt_volume(self, resolution))
-        morphs = {}
-        for slider in self.model.card.sliders:
+        return (yield from self.template_mesh())
+
+    def template_mesh(
+        self, texture_size: int = 2048, morphs: bool = True, normal_map: bool = False
+    ) -> Task[Mesh]:
+        """See :func:`inversion_core.geometry.template_mesh.sculpt_template`; the expressions are the targets."""
+        from inversion_core.geometry.template_mesh import sculpt_template
+
+        targets = {}
+        for slider in self.model.card.sliders if morphs else ():
             if slider.group == "expression":
                 moves = {**self.moves, slider.name: slider.maximum}
-                morphs[slider.name] = self.model.edit(self.inversion, moves)
-        return (yield from sculpt_template(self, self.model.template, morphs=morphs))
+                targets[slider.name] = self.model.edit(self.inversion, moves)
+        return (yield from sculpt_template(self, self.model.template, texture_size, targets, normal_map))
 
 
 class BundledModel:
@@ -130,7 +135,7 @@ class BundledModel:
         hair_share = hair_mask(portrait)
         yield Progress(2, 6, "shaping the hair")
         fine = template.fine(coarse)
-        covered = hidden_ears(template, fine, fit.camera, hair_share)
+        covered, carried = hidden_ears(template, fine, fit.camera, portrait.person, hair_share)
         lying = flat_ears(template, fine, covered)
         fine = fine + lying
         landmarks = template.landmarks(coarse)
@@ -145,12 +150,12 @@ class BundledModel:
             fit.camera,
             portrait.person,
             hair_share,
-            float(portrait.landmarks[CHIN, 1]),
+            portrait.landmarks,
         )
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)
         yield Progress(4, 6, "fusing the photo")
-        masks = np.ascontiguousarray(np.stack([portrait.person, hair_share], 2), np.float32)
+        masks = np.ascontiguousarray(np.stack([portrait.person, carried], 2), np.float32)
         detail = fuse(
             template,
             fine,
@@ -164,7 +169,7 @@ class BundledModel:
             lying,
             self.albedo,
         )
-        detail = replace(detail, light=estimate_light(template, detail))
+        detail = _as_stored(replace(detail, light=estimate_light(template, detail)))
         latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)
         inversion = Inversion(portrait, latent, detail, {}, "encoder and landmarks", 0.0)
         yield Progress(5, 6, "checking")
@@ -334,6 +339,17 @@ class BundledModel:
                 "Open its photo again instead.",
             ) from error
         return Inversion(replace(portrait, camera=camera), latent, detail, scores, "project", 0.0)
+
+
+def _as_stored(detail: PhotoDetail) -> PhotoDetail:
+    """The detail rounded as projects keep it, so that a project opened again gives the same head to the last vertex."""
+    half = {name: getattr(detail, name) for name in _HALF if "." not in name}
+    half = {name: array.astype(np.float16).astype(np.float32) for name, array in half.items()}
+    for name in (name.split(".")[0] for name in _HALF if "." in name):
+        layer = getattr(detail, name)
+        rounded = layer.attributes.astype(np.float16).astype(np.float32)
+        half[name] = replace(layer, attributes=rounded)
+    return replace(detail, **half)
 
 
 _LAYERS = ("head", "hair", "shell")

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
-from inversion_core.landmark_tables import LEFT_EYE, RIGHT_EYE
+from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
 from inversion_core.rasterise import rasterise
 from inversion_core.refine.hair import ROWS, WIDTH, HairLayer, solved
 from inversion_core.refine.outline import Shell
@@ -200,7 +200,9 @@ def fuse(
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
     """
-    head = _head_layer(template, fine, camera, photo, masks, openings(landmarks), albedo)
+    head = _head_layer(
+        template, fine, camera, photo, masks, openings(landmarks), float(landmarks[CHIN, 1]), albedo
+    )
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
     skin_colour = (
@@ -230,7 +232,7 @@ def fuse(
     )
 
 
-def _head_layer(template, fine, camera, photo, masks, opening, albedo) -> Layer:
+def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = _seen(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
@@ -238,7 +240,8 @@ def _head_layer(template, fine, camera, photo, masks, opening, albedo) -> Layer:
     skin = template.part == SKIN
     # Hair painted on the scalp is right; hair that falls over forehead, cheek, ear or neck hides skin.
     covered = smoothstep(hairy, 0.15, 0.5) * (1 - smoothstep(template.scalp, 0.3, 0.8)) * skin
-    straight = visible * smoothstep(cosine, 0.0, 0.12) * smoothstep(person, 0.3, 0.6) * (1 - covered)
+    # In the photo's own view a thin strand that no layer carries may as well lie on the skin.
+    straight = visible * smoothstep(cosine, 0.0, 0.12) * smoothstep(person, 0.3, 0.6)
     trust = (
         visible * smoothstep(cosine, FACING_NONE, FACING_FULL) * smoothstep(person, 0.7, 0.95) * (1 - covered)
     )
@@ -310,7 +313,10 @@ def _head_layer(template, fine, camera, photo, masks, opening, albedo) -> Layer:
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     attributes[:, MIRROR_UV], attributes[:, MIRROR_WEIGHT] = uv[mirror], mirror_weight
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
-    attributes[:, OPACITY] = 1
+    # The model's neck and shoulders are carved to the person's outline.
+    inside = ((uv > 0.004) & (uv < 0.996)).all(1) & skin
+    below = smoothstep(uv[:, 1], chin, chin + 0.05)
+    attributes[:, OPACITY] = 1 - below * inside * (1 - smoothstep(person, 0.2, 0.5))
     attributes[:, SEEN_STRAIGHT] = np.maximum(straight, trust)
     return Layer(fine, template.faces, attributes)
 
@@ -332,12 +338,14 @@ def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     attributes[:, MIRROR_WEIGHT] = 1
     attributes[:, GAIN] = 1
     attributes[:, COLOUR] = hair_colour
-    attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5)
+    # Past the outline the photo shows background: from there on the hair goes on as beside it.
+    within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
+    attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5) * smoothstep(within, 0.5, 0.95)
     attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
     continued = _continued(
         attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
     )
-    attributes[:, OPACITY] = continued.ravel() * (1 - hair.ears * (1 - smoothstep(hairy, 0.3, 0.6)))
+    attributes[:, OPACITY] = continued.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
     opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
     return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
@@ -414,7 +422,7 @@ def _shell_layer(shell: Shell | None, camera: Camera, photo) -> Layer:
     attributes[:, WEIGHT] = attributes[:, SEEN_STRAIGHT] = 1.0
     attributes[:, COLOUR] = sampled(cv2.GaussianBlur(photo, (0, 0), 4), uv)
     attributes[:, GAIN] = 1
-    attributes[:, OPACITY], attributes[:, SEEN] = 1, 1
+    attributes[:, SEEN] = shell.share
     return Layer(shell.vertices, shell.faces, attributes)
 
 

@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from inversion_core.camera import Camera
 from inversion_core.generators.template import SKIN, HeadTemplate
+from inversion_core.rasterise import rasterise
 
 COLUMNS, DOME_ROWS, CURTAIN_ROWS = 144, 34, 44
 ROWS = DOME_ROWS + CURTAIN_ROWS
@@ -26,6 +27,8 @@ CURTAIN = 0.42
 """World units from ear height down to the layer's last row."""
 STANDOFF = 0.004
 """World units that the layer keeps from the skin at least."""
+EAR_PLANE = 0.045
+"""World units from the layer's axis forward to the ears."""
 REACH = 0.26
 """World units that hair may stand off at most."""
 
@@ -39,7 +42,7 @@ class HairLayer:
         grid: (ROWS * WIDTH, 2) float32 row and column, each in [0, 1].
         anchors: (N, 4) int32 skin vertices that each vertex follows; weights: (N, 4) float32.
         unseen: (N,) float32 opacity where the photo does not show the vertex.
-        ears: (N,) float32 how much of an uncovered ear lies below: no hair is invented over it.
+        bare: (N,) float32 1 over an uncovered ear and under the skin: no hair is invented there.
     """
 
     vertices: NDArray[np.float32]
@@ -48,7 +51,7 @@ class HairLayer:
     anchors: NDArray[np.int32]
     weights: NDArray[np.float32]
     unseen: NDArray[np.float32]
-    ears: NDArray[np.float32]
+    bare: NDArray[np.float32]
 
 
 def solved(matrix: sparse.spmatrix, right: NDArray) -> NDArray:
@@ -78,18 +81,66 @@ def flat_ears(
 
 
 def hidden_ears(
-    template: HeadTemplate, fine: NDArray[np.float32], camera: Camera, hair: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(2,) how much hair covers the ear at +x and the ear at -x, 0 … 1, by the photo's hair mask (512, 512)."""
-    seen = camera.project(fine)
+    template: HeadTemplate,
+    fine: NDArray[np.float32],
+    camera: Camera,
+    person: NDArray[np.float32],
+    hair: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(2,) how close the ear at +x and the ear at -x lie under hair, 0 … 1, and the (512, 512) mask of the hair with
+    what shows of such ears: the hair that hangs about them carries it.
+
+    An ear lies close where the photo shows next to no skin about it, where hair hangs below it, and where it would
+    stick out of the person's outline. One that the head itself hides is taken to be as the other.
+
+    Args:
+        person, hair: (512, 512) the photo's soft masks.
+    """
     size = hair.shape[0]
-    x, y = np.clip(seen[:, :2] * size, 0, size - 1).astype(int).T
-    ears = template.ears > 0.5
-    shares = []
+    face = cv2.dilate(bare_silhouette(template, fine, camera, size, template.ears < 0.02), np.ones((5, 5)))
+    bald_side = (person > 0.6) & (hair < 0.5)
+    shares, carried = [], hair
     for side in (fine[:, 0] > 0, fine[:, 0] <= 0):
-        covered = hair[y, x][ears & side]
-        shares.append(np.clip((covered.mean() - 0.35) / 0.3, 0, 1) if covered.size else 0.0)
-    return np.array(shares, np.float32)
+        ear = bare_silhouette(template, fine, camera, size, (template.ears > 0.3) & side)
+        about = (cv2.dilate(ear, np.ones((11, 11))) > 0) & (face < 0.5)
+        if about.sum() < 0.0015 * size * size or ((ear > 0) & (face < 0.5)).sum() < 60:
+            shares.append(np.nan)
+            continue
+        upper = (ear > 0) & (face < 0.5)
+        rows = np.flatnonzero(upper.any(1))
+        # Below a cap of hair the lobe's place shows the neck.
+        upper[rows.min() + int(0.7 * np.ptp(rows)) :] = False
+        bared = bald_side[upper].mean()
+        hidden = 1 - smooth_ramp(bared, 0.06, 0.14)
+        outside = (person < 0.5)[(ear > 0) & (face < 0.5)]
+        sticking_out = 0.85 * smooth_ramp(outside.mean(), 0.4, 0.8) if outside.sum() > 40 else 0.0
+        rows, columns = np.nonzero(about)
+        tall, wide = np.ptp(rows) + 1, np.ptp(columns) + 1
+        below = np.zeros_like(about)
+        below[rows.max() : rows.max() + tall // 2, max(columns.min() - wide, 0) : columns.max() + wide] = True
+        below &= (face < 0.5) & (person > 0.5)
+        hanging = smooth_ramp(hair[below].mean(), 0.35, 0.6) if below.sum() > 60 else 0.0
+        hanging *= 1 - smooth_ramp(bared, 0.4, 0.5)
+        shares.append(max(hidden, sticking_out, hanging))
+        if hanging > 0.5:
+            near = cv2.GaussianBlur(cv2.dilate(ear, np.ones((31, 31))) * (1 - face), (0, 0), 2)
+            carried = np.maximum(carried, person * near).astype(np.float32)
+    known = [share for share in shares if not np.isnan(share)]
+    return np.nan_to_num(np.array(shares, np.float32), nan=known[0] if known else 0.0), carried
+
+
+def bare_silhouette(
+    template: HeadTemplate,
+    fine: NDArray[np.float32],
+    camera: Camera,
+    size: int,
+    chosen: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """(size, size) 1 where the skin (of the ``chosen`` (V,) vertices) is in the picture, hair or not."""
+    faces = template.faces[template.skin_faces]
+    if chosen is not None:
+        faces = faces[chosen[faces].all(1)]
+    return rasterise(fine, np.ascontiguousarray(faces), camera, size).hit.astype(np.float32)
 
 
 def _centre(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -212,6 +263,45 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
     return 0.08 + 0.92 * t * t * (3 - 2 * t)
 
 
+def _behind_the_jaw(
+    radius: NDArray, base: NDArray, centre: NDArray, camera: Camera, hair: NDArray, skin: NDArray
+) -> tuple[NDArray, NDArray]:
+    """(ROWS, COLUMNS) radius with what hangs below the ears no farther forward than they are, and what that sinks
+    under the skin.
+
+    A picture says nothing of the depth of hair beside jaw and neck; wrapped round them it would cling to the cheek in
+    every other view. Where the photo shows it before the skin it stays.
+    """
+    points = _points(radius, centre).reshape(-1, 3)
+    seen = camera.project(points)[:, :2] * hair.shape[0]
+    x, y = np.clip(seen, 0, hair.shape[0] - 1).astype(int).T
+    inner = cv2.erode(skin, np.ones((13, 13), np.uint8))
+    over = ((hair[y, x] > 0.5) & (inner[y, x] > 0.5)).reshape(ROWS, COLUMNS)
+    # From a strand over the skin outward, hair lies on the cheek.
+    turned, before = _azimuth()[None], np.zeros((ROWS, COLUMNS), np.float32)
+    for side in (turned >= 0, turned < 0):
+        innermost = np.where(over & side, np.abs(turned), np.inf).min(1, keepdims=True)
+        before[side & (np.abs(turned) >= innermost)] = 1
+    before = _wrapped_dilation(cv2.medianBlur(before.astype(np.uint8), 3).astype(np.float32), 3)
+    limit = EAR_PLANE / np.maximum(np.cos(_azimuth())[None], 1e-3)
+    below = smooth_ramp((np.arange(ROWS)[:, None] - DOME_ROWS) * CURTAIN / CURTAIN_ROWS, 0.0, 0.055)
+    below = below * (1 - _wrapped_blur(before, 1.2, 0.8))
+    sunk = ((limit < base + STANDOFF) & (below > 0.01)).astype(np.float32)
+    return np.where(radius > limit, radius + (limit - radius) * below, radius), _wrapped_dilation(sunk, 3)
+
+
+def _wrapped_dilation(values: NDArray, size: int) -> NDArray[np.float32]:
+    """Largest value in (size, size) cells around each, round the head."""
+    wide = np.concatenate([values[:, -size:], values, values[:, :size]], 1).astype(np.float32)
+    return cv2.dilate(wide, np.ones((size, size), np.uint8))[:, size:-size]
+
+
+def smooth_ramp(x: NDArray, low: float, high: float) -> NDArray:
+    """0 below ``low``, 1 above ``high``, cubic between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
 def build_hair(
     template: HeadTemplate,
     fine: NDArray[np.float32],
@@ -273,6 +363,8 @@ def build_hair(
     radius = np.maximum(radius, radius * (1 - hanging) + hang * hanging)
     radius = np.maximum(_wrapped_blur(radius, 1.2, 1.6), base + STANDOFF)
     radius[0] = radius[0].mean()
+    silhouette = bare_silhouette(template, fine, camera, hair.shape[0])
+    radius, sunk = _behind_the_jaw(radius, base, centre, camera, hair, silhouette)
 
     # Where the photo shows nothing, hair grows on the scalp, and as far down as it hangs at the sides.
     side_zone = np.clip((turned - np.radians(70)) / np.radians(20), 0, 1)
@@ -281,12 +373,14 @@ def build_hair(
     unseen = np.maximum(scalp, side_zone * reach_down * is_long * below)
     unseen = _wrapped_blur(unseen, 0.8, 0.8)
 
-    # The first column is repeated at the end, so that textures need not wrap.
-    radius = np.concatenate([radius, radius[:, :1]], 1)
     bare_ear = template.ears[skin] * (1 - np.where(fine[skin, 0] > 0, *covered_ears))
     ears = np.clip((_binned(row[kept], column[kept], bare_ear[kept], largest=True) - 0.5) / 0.3, 0, 1)
+    # What lies under the skin must not show where it dips through.
+    bare = np.maximum(ears, sunk)
+    bare = np.concatenate([bare, bare[:, :1]], 1)
+    # The first column is repeated at the end, so that textures need not wrap.
+    radius = np.concatenate([radius, radius[:, :1]], 1)
     unseen = np.concatenate([unseen, unseen[:, :1]], 1)
-    ears = np.concatenate([ears, ears[:, :1]], 1)
     vertices = _points(radius, centre).reshape(-1, 3)
     index = np.arange(ROWS * WIDTH).reshape(ROWS, WIDTH)
     a, b, d, c = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
@@ -301,5 +395,5 @@ def build_hair(
         skin[nearest].astype(np.int32),
         (weights / weights.sum(1, keepdims=True)).astype(np.float32),
         unseen.reshape(-1).astype(np.float32),
-        ears.reshape(-1).astype(np.float32),
+        bare.reshape(-1).astype(np.float32),
     )

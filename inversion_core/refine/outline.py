@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from inversion_core.camera import Camera
 from inversion_core.rasterise import rasterise
 
+LOWER_LIP, CHIN = 17, 152
+"""MediaPipe's points under the mouth and at the chin."""
 GRID = 128
 """Cells across of the shell's sheets."""
 ROUNDNESS = 0.085
@@ -27,6 +30,7 @@ class Shell:
         vertices: (N, 3) world units in the photo's pose; faces: (M, 3) int32.
         anchors: (N, 4) int32 fine vertices and weights (N, 4) float32 that it follows under edits.
         front: (N,) bool, whether the vertex lies on the sheet that the photo saw.
+        share: (N,) opacity, falling off where the sheet ends before the person does.
     """
 
     vertices: NDArray[np.float32]
@@ -34,24 +38,14 @@ class Shell:
     anchors: NDArray[np.int32]
     weights: NDArray[np.float32]
     front: NDArray[np.bool_]
+    share: NDArray[np.float32]
 
 
 def _filled(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Values carried from known cells into unknown ones by normalised averages, near before far."""
-    result, weight = np.where(known, values, 0).astype(np.float32), known.astype(np.float32)
-    done = known.copy()
-    size = 1.5
-    while not done.all() and size < 4 * len(values):
-        near = cv2.GaussianBlur(weight, (0, 0), size)
-        guess = cv2.GaussianBlur(np.where(known, values, 0).astype(np.float32), (0, 0), size) / np.maximum(
-            near, 1e-9
-        )
-        new = ~done & (near > 0.02)
-        result[new] = guess[new]
-        done |= new
-        size *= 1.7
-    smooth = cv2.GaussianBlur(result, (0, 0), 2.5)
-    return np.where(known, result, smooth)
+    """Values of known cells, elsewhere those of the nearest known one, smoothed."""
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    result = values[tuple(nearest)].astype(np.float32)
+    return np.where(known, values, cv2.GaussianBlur(result, (0, 0), 4))
 
 
 def inflate_shell(
@@ -61,15 +55,15 @@ def inflate_shell(
     camera: Camera,
     person: NDArray[np.float32],
     hair_share: NDArray[np.float32],
-    highest: float,
+    landmarks: NDArray[np.float32],
 ) -> Shell | None:
     """The shell for one photo, or None where head and hair fill the mask.
 
     Args:
         fine: (V, 3) the fitted head; skin_faces: (F, 3) its skin; hair: vertices and faces of the hair in the photo.
         person, hair_share: (512, 512) the soft masks.
-        highest: picture heights from the top (0 … 1) above which there is no shell beside the head: what sticks out
-            there is an ear or hair, and would tear off in other views.
+        landmarks: (478, 3) of the photo. Above the lower lip there is no shell beside the head: what sticks out there
+            is an ear or hair, and would tear off in other views.
     """
     soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
     mask = soft > 0.35
@@ -79,10 +73,11 @@ def inflate_shell(
     body = depth < 1e8
     # Slivers along the hair would stand out like combs in other views; the hair layer has its own soft edge.
     hairy = cv2.resize(hair_share, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.4
+    hairy &= np.arange(GRID)[:, None] < landmarks[LOWER_LIP, 1] * GRID
     beyond = mask & ~body & ~hairy
-    # Beside the neck it begins at the chin, and the farther out the higher: the slope of a collar.
+    # Beside the face it begins at the lower lip, and the farther out the higher: the slope of a collar.
     away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
-    beyond &= np.arange(GRID)[:, None] >= highest * GRID - np.maximum(away - 2, 0)
+    beyond &= np.arange(GRID)[:, None] >= landmarks[LOWER_LIP, 1] * GRID - np.maximum(away - 2, 0)
     beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
     if beyond.sum() < 12:
         return None
@@ -90,7 +85,11 @@ def inflate_shell(
     # The sheet reaches a little under the head and a little past the mask, where the matte trims it.
     domain = cv2.dilate(beyond.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     domain &= cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    soft_edge = np.clip(1.5 * cv2.GaussianBlur(domain.astype(np.float32), (0, 0), 1.6) - 0.5, 0, 1)
     rim = body & ~(cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    # A collar stands where neck and shoulders are, not where the jaw is that it passes.
+    lower = rim & (np.arange(GRID)[:, None] > landmarks[CHIN, 1] * GRID)
+    rim = lower if lower.sum() > 12 else rim
     middle = _filled(depth, rim)
     middle = np.where(body, middle, cv2.GaussianBlur(middle, (0, 0), 3))
     inside = np.pad(mask | body, 24, mode="edge")
@@ -129,4 +128,5 @@ def inflate_shell(
         skin_vertices[nearest].astype(np.int32),
         (weights / weights.sum(1, keepdims=True)).astype(np.float32),
         np.arange(len(vertices)) < len(rows),
+        np.tile(soft_edge[rows, columns], 2).astype(np.float32),
     )

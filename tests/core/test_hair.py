@@ -44,7 +44,7 @@ def test_the_layer_is_a_grid_outside_the_skin(model, head):
     assert np.ptp(grid[0], axis=0).max() < 1e-5  # all columns meet on the crown
     assert np.allclose(hair.weights.sum(1), 1, atol=1e-5)
     assert (model.template.part[hair.anchors] == 0).all()
-    for share in (hair.unseen, hair.ears, hair.grid):
+    for share in (hair.unseen, hair.bare, hair.grid):
         assert share.min() >= -1e-6 and share.max() <= 1 + 1e-6
 
 
@@ -70,10 +70,32 @@ def test_a_bald_head_s_layer_hugs_the_skin(model, head):
 
 def test_ears_are_hidden_by_hair_over_them_side_by_side(model, head):
     fine, _, camera = head
-    mask = np.zeros((512, 512), np.float32)
-    assert hidden_ears(model.template, fine, camera, mask).tolist() == [0, 0]
+    person, mask = np.ones((512, 512), np.float32), np.zeros((512, 512), np.float32)
+    assert hidden_ears(model.template, fine, camera, person, mask)[0].tolist() == [0, 0]
     mask[:, 256:] = 1  # the picture's right is the head's own left, +x
-    assert hidden_ears(model.template, fine, camera, mask).tolist() == [1, 0]
+    assert hidden_ears(model.template, fine, camera, person, mask)[0].tolist() == [1, 0]
+
+
+def test_an_ear_before_hanging_hair_lies_close_and_the_hair_carries_it(model, head):
+    fine, _, camera = head
+    ears = camera.project(fine[model.template.ears > 0.5])
+    lobe = ears[:, 1].max() * 512
+    person, mask = np.ones((512, 512), np.float32), np.zeros((512, 512), np.float32)
+    mask[int(lobe) - 20 :, 256:] = 1
+    top = ears[:, 1].min() * 512
+    mask[: int(top + 0.55 * (lobe - top)), 256:] = 1  # its middle is bare
+    share, carried = hidden_ears(model.template, fine, camera, person, mask)
+    assert share[0] > 0.9 and share[1] == 0
+    assert (carried >= mask).all() and carried.sum() > mask.sum() + 50
+
+
+def test_ears_that_the_outline_does_not_have_lie_close(model, head):
+    fine, _, camera = head
+    ears = camera.project(fine[model.template.ears > 0.5])[:, 0] * 512
+    person = np.ones((512, 512), np.float32)
+    person[:, int(ears[ears > 256].min()) :] = 0
+    share, _ = hidden_ears(model.template, fine, camera, person, np.zeros_like(person))
+    assert share[0] > 0.5 and share[1] == 0
 
 
 def test_flattened_ears_come_nearer_to_the_head_and_nothing_else_moves(model, head):

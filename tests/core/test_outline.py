@@ -5,7 +5,7 @@ import pytest
 
 from inversion_core.camera import Camera
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.outline import inflate_shell
+from inversion_core.refine.outline import CHIN, LOWER_LIP, inflate_shell
 
 CAMERA = Camera.orbit(0, 0)
 NO_HAIR = (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
@@ -35,7 +35,9 @@ def silhouette(ball):
 
 def _shell(ball, person, hair=None, highest=0.0):
     hairy = np.zeros((512, 512), np.float32) if hair is None else hair
-    return inflate_shell(*ball, NO_HAIR, CAMERA, person, hairy, highest)
+    landmarks = np.zeros((478, 3), np.float32)
+    landmarks[LOWER_LIP, 1], landmarks[CHIN, 1] = highest, highest + 0.1
+    return inflate_shell(*ball, NO_HAIR, CAMERA, person, hairy, landmarks)
 
 
 def _with_bar(silhouette):
@@ -73,7 +75,7 @@ def test_it_follows_the_skin(ball, silhouette):
 
 
 def test_hair_gets_no_shell(ball, silhouette):
-    assert _shell(ball, _with_bar(silhouette), hair=np.ones((512, 512), np.float32)) is None
+    assert _shell(ball, _with_bar(silhouette), hair=np.ones((512, 512), np.float32), highest=1.0) is None
 
 
 def test_what_sticks_out_beside_the_head_gets_none(ball, silhouette):
@@ -83,3 +85,9 @@ def test_what_sticks_out_beside_the_head_gets_none(ball, silhouette):
     person[240:300, right - 8 : right + 24] = 1  # as an ear does
     assert _shell(ball, person) is not None
     assert _shell(ball, person, highest=0.9) is None
+
+
+def test_its_edge_is_soft_where_it_ends_before_the_person_does(ball, silhouette):
+    shell = _shell(ball, _with_bar(silhouette))
+    assert shell.share.min() >= 0 and shell.share.max() > 0.99
+    assert 0 < (shell.share < 0.9).mean() < 0.5
