@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from inversion_core import cli_official, cli_stylesdf, cli_train
+from inversion_core import cli_official, cli_output, cli_stylesdf, cli_train
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
@@ -199,43 +199,6 @@ def render(
 
 
 @facet.command()
-@click.argument("project", type=PHOTO)
-@set_option
-@click.option("-o", "--out", required=True, type=PHOTO, help=".obj, .ply or .glb")
-@click.option(
-    "--resolution",
-    type=click.IntRange(16, 1024),
-    help="Marching cubes on so many cells; else the model's mesh.",
-)
-@model_option
-@json_option
-def export(project, settings, out: Path, resolution, model, as_json) -> None:
-    """Write PROJECT's head as a textured mesh, upright and in metres."""
-    from inversion_core import pipeline
-    from inversion_core.errors import OutputUnwritable
-    from inversion_core.geometry.mesh_files import ENDINGS, save_mesh
-    from inversion_core.model import load_model
-    from inversion_core.project import load_project
-
-    if out.suffix.lower() not in ENDINGS:
-        raise OutputUnwritable(
-            f"{out.name} has an ending that meshes are not written in.", f"Use {', '.join(ENDINGS)}."
-        )
-    loaded = load_model(model)
-    opened = load_project(project, loaded)
-    head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
-    mesh = run(pipeline.sculpt(head, resolution), "mesh")
-    save_mesh(mesh, out)
-    record = {
-        "mesh": str(out),
-        "vertices": len(mesh.vertices),
-        "faces": len(mesh.faces),
-        "morphs": list(mesh.morphs),
-    }
-    say(record, as_json, lambda: iter([f"{out}  {len(mesh.vertices)} vertices, {len(mesh.faces)} faces"]))
-
-
-@facet.command()
 @click.argument("folder", type=PHOTO)
 @click.option("-o", "--out", type=PHOTO, help="Write the table here as markdown.")
 @click.option(
@@ -343,6 +306,8 @@ def gui(photo) -> None:
     sys.exit(window([str(photo)] if photo else []))
 
 
+facet.add_command(cli_output.export)
+facet.add_command(cli_output.batch)
 facet.add_command(cli_train.train)
 facet.add_command(cli_official.sample)
 models.add_command(cli_official.add)

@@ -20,6 +20,8 @@ class Mesh:
         texture: (H, W, 3) or (H, W, 4) uint8 sRGB, or None.
         vertex_colours: (V, 3) uint8 sRGB, or None.
         morphs: name -> (V, 3) float32 offsets at full strength, added to ``vertices``.
+        welded: (V,) int32, equal numbers are one point that a UV seam split, or None where nothing is split.
+        normal_map: (H, W, 3) uint8 in tangent space, green up the texture, or None.
     """
 
     vertices: NDArray[np.float32]
@@ -29,6 +31,8 @@ class Mesh:
     texture: NDArray[np.uint8] | None = None
     vertex_colours: NDArray[np.uint8] | None = None
     morphs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    welded: NDArray[np.int32] | None = None
+    normal_map: NDArray[np.uint8] | None = None
 
 
 METRES_PER_UNIT = 0.4

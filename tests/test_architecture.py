@@ -41,9 +41,9 @@ RANKS = (
         "project",
     ),
     ("pipeline",),
-    ("training", "evaluate", "quality", "turntable", "contact_sheet", "bench"),
+    ("training", "evaluate", "quality", "turntable", "contact_sheet", "bench", "batch"),
     ("system_check", "console", "doctor"),
-    ("cli", "cli_official", "cli_stylesdf", "headless"),
+    ("cli", "cli_official", "cli_output", "cli_stylesdf", "headless"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

@@ -1,28 +1,35 @@
 """Meshes to files: OBJ with MTL and PNG, PLY with vertex colours, GLB with embedded texture and morph targets.
 
-Files are upright (+y up, the face looks along +z) and in metres.
+Files are upright (+y up, the face looks along +z) and in metres, unless another axis or unit is asked for.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.errors import OutputUnwritable
+from inversion_core.geometry.tangents import tangents
 from inversion_core.image import encode, write_atomic
 from inversion_core.mesh import METRES_PER_UNIT, Mesh
 
 ENDINGS = (".obj", ".ply", ".glb")
+UNITS = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
+"""Unit of a file -> how many make a metre."""
 FLOAT, UNSIGNED, UBYTE = 5126, 5125, 5121
 ARRAY_BUFFER, ELEMENT_BUFFER = 34962, 34963
 
 
-def save_mesh(mesh: Mesh, path: Path) -> None:
+def save_mesh(mesh: Mesh, path: Path, up: str = "y", unit: str = "m") -> None:
     """Write the mesh in the format that the ending names; files appear whole or not at all.
+
+    Args:
+        up: "y", or "z" with the face looking along -y, for OBJ and PLY; unit: one of :data:`UNITS`.
 
     Raises:
         OutputUnwritable: unknown ending, missing folder, no permission, disk full.
@@ -34,17 +41,41 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
         raise OutputUnwritable(
             f"{path.name} has an ending that meshes are not written in.", f"Use {', '.join(ENDINGS)}."
         )
-    writer(mesh, path)
+    writer(_placed(mesh, up, unit), path)
+
+
+def _placed(mesh: Mesh, up: str, unit: str) -> Mesh:
+    """The mesh in the file's axes and unit, as if world units were the file's."""
+    turn = (
+        np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32) if up == "z" else np.eye(3, dtype=np.float32)
+    )
+    scale = METRES_PER_UNIT * UNITS[unit]
+    return replace(
+        mesh,
+        vertices=mesh.vertices @ turn.T * np.float32(scale),
+        normals=None if mesh.normals is None else mesh.normals @ turn.T,
+        morphs={name: offsets @ turn.T * np.float32(scale) for name, offsets in mesh.morphs.items()},
+    )
+
+
+def _points(mesh: Mesh) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first vertex of each point, and each vertex's point: OBJ keeps places and UVs apart."""
+    count = len(mesh.vertices)
+    if mesh.welded is None:
+        return np.arange(count), np.arange(count)
+    _, first, inverse = np.unique(mesh.welded, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
 
 
 def _save_obj(mesh: Mesh, path: Path) -> None:
-    vertices = mesh.vertices * METRES_PER_UNIT
+    first, point = _points(mesh)
+    vertices = mesh.vertices[first]
     # Many readers let a material hide vertex colours, so only a texture brings one along.
     textured = mesh.texture is not None
     lines = [f"mtllib {path.stem}.mtl"] if textured else []
     lines.append(f"o {path.stem}")
     if mesh.vertex_colours is not None and mesh.texture is None:
-        colours = mesh.vertex_colours / 255
+        colours = mesh.vertex_colours[first] / 255
         table = np.concatenate([vertices, colours], 1)
         lines += ["v {:.6f} {:.6f} {:.6f} {:.4f} {:.4f} {:.4f}".format(*row) for row in table]
     else:
@@ -52,17 +83,18 @@ def _save_obj(mesh: Mesh, path: Path) -> None:
     if mesh.uv is not None:
         lines += ["vt {:.6f} {:.6f}".format(*row) for row in mesh.uv]
     if mesh.normals is not None:
-        lines += ["vn {:.4f} {:.4f} {:.4f}".format(*row) for row in mesh.normals]
+        lines += ["vn {:.4f} {:.4f} {:.4f}".format(*row) for row in mesh.normals[first]]
     if textured:
         lines.append("usemtl head")
     has_uv, has_normals = mesh.uv is not None, mesh.normals is not None
     corner = {
-        (False, False): "{0}",
-        (True, False): "{0}/{0}",
-        (False, True): "{0}//{0}",
-        (True, True): "{0}/{0}/{0}",
+        (False, False): "{1}",
+        (True, False): "{1}/{0}",
+        (False, True): "{1}//{1}",
+        (True, True): "{1}/{0}/{1}",
     }[has_uv, has_normals]
-    lines += ["f " + " ".join(corner.format(i + 1) for i in face) for face in mesh.faces.tolist()]
+    corners = [corner.format(i + 1, p + 1) for i, p in enumerate(point.tolist())]
+    lines += ["f " + " ".join([corners[i] for i in face]) for face in mesh.faces.tolist()]
     if textured:
         material = [
             "newmtl head",
@@ -73,6 +105,9 @@ def _save_obj(mesh: Mesh, path: Path) -> None:
             f"map_Kd {path.stem}.png",
             "",
         ]
+        if mesh.normal_map is not None:
+            material.insert(-1, f"norm {path.stem}-normals.png")
+            write_atomic(path.with_name(f"{path.stem}-normals.png"), encode(mesh.normal_map))
         write_atomic(path.with_suffix(".png"), encode(mesh.texture))
         write_atomic(path.with_suffix(".mtl"), "\n".join(material).encode())
     write_atomic(path, "\n".join([*lines, ""]).encode())
@@ -97,7 +132,7 @@ def _save_ply(mesh: Mesh, path: Path) -> None:
     fields += [(colour, "u1") for colour in ("red", "green", "blue")]
     table = np.empty(len(mesh.vertices), fields)
     for i, axis in enumerate("xyz"):
-        table[axis] = mesh.vertices[:, i] * METRES_PER_UNIT
+        table[axis] = mesh.vertices[:, i]
         if mesh.normals is not None:
             table[f"n{axis}"] = mesh.normals[:, i]
     for i, colour in enumerate(("red", "green", "blue")):
@@ -142,7 +177,7 @@ class _Buffer:
 def _save_glb(mesh: Mesh, path: Path) -> None:
     """Source: glTF 2.0 specification, sections 3.6 (geometry), 3.7.2.2 (morph targets), 4 (GLB container)."""
     buffer = _Buffer()
-    vertices = (mesh.vertices * METRES_PER_UNIT).astype("<f4")
+    vertices = mesh.vertices.astype("<f4")
     attributes = {"POSITION": buffer.accessor(vertices, FLOAT, "VEC3", ARRAY_BUFFER, bounds=True)}
     if mesh.normals is not None:
         attributes["NORMAL"] = buffer.accessor(mesh.normals.astype("<f4"), FLOAT, "VEC3", ARRAY_BUFFER)
@@ -158,6 +193,13 @@ def _save_glb(mesh: Mesh, path: Path) -> None:
         document["samplers"] = [{"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}]
         document["textures"] = [{"source": 0, "sampler": 0}]
         material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
+        if mesh.normal_map is not None and mesh.normals is not None:
+            frame = tangents(mesh.vertices, mesh.faces, mesh.normals, mesh.uv).astype("<f4")
+            attributes["TANGENT"] = buffer.accessor(frame, FLOAT, "VEC4", ARRAY_BUFFER)
+            picture = buffer.view(encode(mesh.normal_map))
+            document["images"].append({"bufferView": picture, "mimeType": "image/png", "name": "normals"})
+            document["textures"].append({"source": 1, "sampler": 0})
+            material["normalTexture"] = {"index": 1}
     elif mesh.vertex_colours is not None:
         # Vertex colours are linear in glTF, and rows must be multiples of four bytes long.
         linear = (mesh.vertex_colours / 255.0) ** 2.2
@@ -170,11 +212,7 @@ def _save_glb(mesh: Mesh, path: Path) -> None:
     entry: dict = {"name": "head", "primitives": [primitive]}
     if mesh.morphs:
         primitive["targets"] = [
-            {
-                "POSITION": buffer.accessor(
-                    (offsets * METRES_PER_UNIT).astype("<f4"), FLOAT, "VEC3", ARRAY_BUFFER, bounds=True
-                )
-            }
+            {"POSITION": buffer.accessor(offsets.astype("<f4"), FLOAT, "VEC3", ARRAY_BUFFER, bounds=True)}
             for offsets in mesh.morphs.values()
         ]
         entry |= {"weights": [0.0] * len(mesh.morphs), "extras": {"targetNames": list(mesh.morphs)}}

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from inversion_core.generators.head import Head
-from inversion_core.generators.template import HeadTemplate, vertex_normals
+from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
+from inversion_core.geometry.lids import unfolding, with_closing_lids
+from inversion_core.geometry.tangents import normal_picture, relief
 from inversion_core.geometry.texture import filled, texel_fragments
 from inversion_core.geometry.trim import trimmed
 from inversion_core.image import to_uint8
 from inversion_core.mesh import Mesh
+from inversion_core.rasterise import interpolate
 from inversion_core.refine.canonical import (
     MIRROR_UV,
     OPACITY,
@@ -101,6 +104,7 @@ def sculpt_template(
     template: HeadTemplate,
     texture_size: int = 2048,
     morphs: Mapping[str, Head] | None = None,
+    normal_map: bool = False,
 ) -> Task[Mesh]:
     """A task that makes the head's mesh in the template's topology, in world units, with a baked texture.
 
@@ -111,10 +115,12 @@ def sculpt_template(
         texture_size: texels across; the texture is half as high again.
         morphs: expression slider -> this head with that slider at its maximum; see :data:`ARKIT` for the names
             under which the targets are stored. Other sliders keep their own names.
+        normal_map: also the relief that the texture's shading suggests on skin, hair and clothes.
     """
     detail = head.detail
     width, height = texture_size, int(texture_size * HEIGHT_SHARE)
     image, known = np.zeros((height, width, 3), np.float32), np.zeros((height, width), bool)
+    rough = np.zeros((height, width), np.float32)
     parts = [_skin_part(template), _hair_part(detail), _shell_part(detail)]
     sources = (
         (head.head, head.light, detail.photo, OPAQUE),
@@ -146,16 +152,36 @@ def sculpt_template(
         )
         image[fragments.hit] = baked[fragments.hit][:, :3]
         known |= fragments.hit
+        if step == 0:
+            rough = interpolate(fragments, part.faces, np.float32(part.carry @ _skin(template))[:, None])[
+                ..., 0
+            ]
+        else:
+            rough[fragments.hit] = 1
+        if step == 0 and "blink" in (morphs or {}):
+            lid = unfolding(template, head.head.vertices, morphs["blink"].head.vertices)
+            values = (part.carry @ v for v in (lid, template.lids[:, 1].max(0), _skin(template)))
+            image = with_closing_lids(image, fragments, part.faces, *values)
     yield Progress(3, 4, "filling the seams")
-    texture = to_uint8(np.clip(filled(image, known), 0, 1))
+    image = np.clip(filled(image, known), 0, 1)
+    numbers = np.cumsum([0] + [int(part.welded.max(initial=-1)) + 1 for part in parts[:-1]])
     return Mesh(
         vertices=np.concatenate(places).astype(np.float32),
         faces=np.concatenate(faces).astype(np.int32),
         normals=np.concatenate(normals).astype(np.float32),
         uv=np.concatenate([part.uv for part in parts]).astype(np.float32),
-        texture=texture,
+        texture=to_uint8(image),
         morphs=_targets(head, template, parts, morphs or {}),
+        welded=np.concatenate([part.welded + n for part, n in zip(parts, numbers, strict=True)]).astype(
+            np.int32
+        ),
+        normal_map=normal_picture(relief(image, rough)) if normal_map else None,
     )
+
+
+def _skin(template: HeadTemplate) -> NDArray[np.float32]:
+    """(V,) 1 on outer skin, 0 on eyes, teeth and what lies inside."""
+    return ((template.interior == 0) & (template.part == SKIN)).astype(np.float32)
 
 
 def _skin_part(template: HeadTemplate) -> _Part:
