@@ -325,9 +325,11 @@ def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     normals = vertex_normals(hair.vertices, hair.faces)
     head_faces = template.faces[template.skin_faces]
     uv, cosine, visible = _seen(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
-    person, hairy = sampled(masks, uv).T
+    hairy = sampled(masks, uv)[:, 1]
     facing = smoothstep(cosine, 0.1, 0.4)
-    trust = visible * facing * smoothstep(hairy, 0.4, 0.8) * smoothstep(person, 0.6, 0.95)
+    # Past the outline the photo shows background: from there on the hair goes on as beside it.
+    within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
+    trust = visible * facing * smoothstep(hairy, 0.4, 0.8) * smoothstep(within, 0.3, 0.9)
     grid = (ROWS, WIDTH)
     trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
     texture = _hair_texture(uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour)
@@ -338,8 +340,6 @@ def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     attributes[:, MIRROR_WEIGHT] = 1
     attributes[:, GAIN] = 1
     attributes[:, COLOUR] = hair_colour
-    # Past the outline the photo shows background: from there on the hair goes on as beside it.
-    within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
     attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5) * smoothstep(within, 0.5, 0.95)
     attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
     continued = _continued(

@@ -29,6 +29,8 @@ STANDOFF = 0.004
 """World units that the layer keeps from the skin at least."""
 EAR_PLANE = 0.045
 """World units from the layer's axis forward to the ears."""
+BEHIND = (0.014, 0.35)
+"""World units, and share of the sides' standoff, that hair stands off behind."""
 REACH = 0.26
 """World units that hair may stand off at most."""
 
@@ -350,6 +352,10 @@ def build_hair(
     standoff = mix * at_right + (1 - mix) * at_left
     reach_down = mix * long[0][:, None] + (1 - mix) * long[1][:, None]
     turned = np.abs(_azimuth())[None]
+    # The back of the head hair follows more closely than it stands out at the sides; below, it hangs as far out.
+    above = smooth_ramp(1 - np.arange(ROWS)[:, None] / DOME_ROWS, 0.0, 0.35)
+    rear = above * smooth_ramp(turned, np.radians(95), np.radians(150))
+    standoff = standoff + (BEHIND[0] + BEHIND[1] * standoff - standoff) * rear
     dome = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None]
     # In front hair lies close; towards sides and crown it has its full volume.
     ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
@@ -374,7 +380,7 @@ def build_hair(
     unseen = _wrapped_blur(unseen, 0.8, 0.8)
 
     bare_ear = template.ears[skin] * (1 - np.where(fine[skin, 0] > 0, *covered_ears))
-    ears = np.clip((_binned(row[kept], column[kept], bare_ear[kept], largest=True) - 0.5) / 0.3, 0, 1)
+    ears = np.clip((_binned(row[kept], column[kept], bare_ear[kept], largest=True) - 0.9) / 0.09, 0, 1)
     # What lies under the skin must not show where it dips through.
     bare = np.maximum(ears, sunk)
     bare = np.concatenate([bare, bare[:, :1]], 1)

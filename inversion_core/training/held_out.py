@@ -60,7 +60,8 @@ class HeldOutReport:
 
     Attributes:
         psnr_turned, psnr_front: dB in the head's mask, at TURNS and in front.
-        depth_error: in the face, as a share of the head's height, what scale and distance leave open taken off.
+        depth_error: in the face, as a share of the head's height; scale and distance, which a picture leaves open, as the
+            face's median depth has them.
         iou_turned: of the silhouettes at TURNS.
     """
 
@@ -185,8 +186,8 @@ def measure_held_out(
 ) -> Task[HeldOutReport]:
     """Invert rendered pictures of held-out heads and compare with the truth from the front and turned by 30°.
 
-    Turns are taken about the same point of the camera's axis in both worlds, so that neither absolute scale nor an
-    absolute frontal direction, which one picture does not fix, counts as an error.
+    Turns are taken about the same point behind the face in both worlds, so that neither absolute scale nor an absolute
+    frontal direction, which one picture does not fix, counts as an error.
     """
     builder = TemplateBuilder(assets)
     figures, refused = [], 0
@@ -257,28 +258,31 @@ def _reach(camera: Camera) -> float:
     return float(-camera.position @ camera.cam2world[:3, 2])
 
 
-def _about(camera: Camera, turn: float) -> Camera:
-    """The camera carried round the point in the picture's middle at the origin's depth."""
+def _about(camera: Camera, turn: float, depth: float) -> Camera:
+    """The camera carried round the point in the picture's middle at ``depth``."""
     ray = camera.cam2world[:3, :3] @ np.linalg.inv(camera.intrinsics) @ np.array([0.5, 0.5, 1.0])
-    return camera.turned(np.radians(turn), 0.0, camera.position + _reach(camera) * ray)
+    return camera.turned(np.radians(turn), 0.0, camera.position + depth * ray)
 
 
 def _compared(head: TruthHead, camera: Camera, inversion: Inversion, model: FaceModel, size: int):
     """PSNR turned, PSNR in front, depth error, IoU turned of one head."""
     found = pipeline.edit(inversion, {}, model)
     seen, true = inversion.portrait.camera, cropped(camera, inversion)
-    turned, overlap = [], []
-    for turn in TURNS:
-        truth = draw_truth(head, _about(true, turn), size)
-        guess = pipeline.view(found, _about(seen, turn), size, 2)
-        turned.append(psnr(guess.over(), truth.over(), (truth.opacity > 0.5).astype(np.float32)))
-        overlap.append(iou(guess.opacity, truth.opacity))
-    front = pipeline.view(found, seen, size, 2)
-    truth = draw_truth(head, true, size)
+    front, truth = pipeline.view(found, seen, size, 2), draw_truth(head, true, size)
     face = face_mask(inversion.portrait.landmarks, size) > 0.5
     both = face & (front.depth > 0) & (truth.opacity > 0.99) & (front.opacity > 0.99)
-    guess_depth, true_depth = front.depth[both] * _reach(true) / _reach(seen), truth.depth[both]
-    error = guess_depth - true_depth
+    guess_depth, true_depth = front.depth[both], truth.depth[both]
+    # A picture shows no scale: a larger head farther off, or through a longer lens, looks the same.
+    near, true_near = float(np.median(guess_depth)), float(np.median(true_depth))
+    scale = (near / seen.intrinsics[0, 0]) / (true_near / true.intrinsics[0, 0])
+    pivot = near + scale * (_reach(true) - true_near)
+    turned, overlap = [], []
+    for turn in TURNS:
+        there = draw_truth(head, _about(true, turn, _reach(true)), size)
+        guess = pipeline.view(found, _about(seen, turn, pivot), size, 2)
+        turned.append(psnr(guess.over(), there.over(), (there.opacity > 0.5).astype(np.float32)))
+        overlap.append(iou(guess.opacity, there.opacity))
+    error = guess_depth / scale - true_depth
     mask = (truth.opacity > 0.5).astype(np.float32)
     return (
         np.mean(turned),
