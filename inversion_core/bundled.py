@@ -75,6 +75,12 @@ class BundledHead(Head):
             return (yield from sculpt_volume(self, resolution))
         return (yield from self.template_mesh())
 
+    def wireframe(self, camera: Camera, size: int) -> NDArray[np.float32]:
+        """See :func:`inversion_core.wireframe.wireframe`."""
+        from inversion_core.wireframe import wireframe
+
+        return wireframe(self, self.model.wires, camera, size)
+
     def template_mesh(
         self, texture_size: int = 2048, morphs: bool = True, normal_map: bool = False
     ) -> Task[Mesh]:
@@ -110,6 +116,13 @@ class BundledModel:
         field = load_field(self._folder / "field.safetensors")
         appearance = field.attributes_to_appearance(iris=0)
         return field.albedo(self.template.canonical, appearance, self.template.part)
+
+    @cached_property
+    def wires(self) -> NDArray[np.int32]:
+        """See :func:`inversion_core.wireframe.wire_edges`."""
+        from inversion_core.wireframe import wire_edges
+
+        return wire_edges(self.template)
 
     @cached_property
     def encoder(self) -> HeadEncoder:
@@ -271,7 +284,7 @@ class BundledModel:
             travel = template.landmarks(template.unit_offsets[index])[[*upper, *lower]].reshape(2, -1, 3)
             gap, closing = (lids[0] - lids[1])[:, 1], (travel[1] - travel[0])[:, 1]
             enough = float(np.median(gap / np.maximum(closing, 1e-4)))
-            result[index] = open_eyes[index] + added * np.clip(1.1 * enough, 0.2, 1.35)
+            result[index] = open_eyes[index] + added * np.clip(1.2 * enough, 0.2, 1.5)
         return result
 
     def _closed_lids(self, inversion: Inversion, expression: NDArray) -> tuple[NDArray, NDArray]:

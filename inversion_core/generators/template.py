@@ -133,7 +133,7 @@ class HeadTemplate:
             lowest = np.interp(x, ((edges[1:] + edges[:-1]) / 2)[known], lowest[known])
             margin = np.zeros(len(self.part), np.float32)
             margin[moving] = np.clip(1.15 - (y - lowest) / 0.0042, 0, 1)
-            result.append(np.stack([np.clip((share - 0.12) / 0.3, 0, 1), margin]))
+            result.append(np.stack([np.clip((share - 0.02) / 0.12, 0, 1), margin]))
         return np.stack(result).astype(np.float32)
 
     @cached_property
