@@ -19,6 +19,7 @@ from inversion_core.refine.canonical import (
     sampled,
     smoothstep,
 )
+from inversion_core.shading import SPARED
 
 DARKER_SKIN = np.array([0.64, 0.55, 0.50], np.float32)
 LIGHTER_SKIN = np.array([1.13, 1.17, 1.20], np.float32)
@@ -116,8 +117,10 @@ def colour_factors(
     own = np.maximum(detail.hair_colour, 0.03)
     if lightness:
         goal = LIGHT_HAIR if lightness > 0 else DARK_HAIR
-        hair *= np.clip(goal / own, 0.25, 3.2) ** (0.85 * abs(lightness))
+        hair *= np.clip(goal / own, 0.25, 5.0) ** (0.85 * abs(lightness))
     if age > 0:
         hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 2.6) ** (0.5 * age)
-    head *= np.exp(hairy[:, None] * skin[:, None] * np.log(hair))
+    low = detail.head.attributes[:, COLOUR]
+    on_head = hair / (1 + SPARED * low * np.maximum(hair - 1, 0))
+    head *= np.exp(hairy[:, None] * skin[:, None] * np.log(on_head))
     return head.astype(np.float32), hair.astype(np.float32), skin_light.astype(np.float32)

@@ -37,7 +37,9 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
         samples: side of the grid of samples in each pixel; 2 smooths edges.
     """
     full = size * samples
-    straight = closeness(head, camera) * head.likeness
+    # Hair and clothes stay as the photo trims them while an edit moves the face below.
+    trimmed = closeness(head, camera)
+    straight = trimmed * head.likeness
     detail = head.detail
     fragments = rasterise(head.head.vertices, head.head.faces, camera, full, head.behind)
     colour = shade(
@@ -72,7 +74,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             other,
             detail.masks,
             mask,
-            straight,
+            trimmed,
             head.skin_light if mask == HAIR else None,
             np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from inversion_core.rasterise import Fragments
 
+SPARED = 0.8
+"""How far brightening hair (dark made fair) spares its highlights: 1 leads white to white."""
+
 
 @nb.njit(inline="always", fastmath=True)
 def _texel(image, u, v, channel):
@@ -68,6 +71,8 @@ def _shade(face, weights, faces, values, light, under, tones, photo, other, mask
             for n in range(3):
                 lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
                 factor = (1 + (lit - 1) * own) * (1 + (under[n] - 1) * (1 - own))
+                if channel >= 0 and factor > 1:
+                    factor /= 1 + SPARED * colour[n] * (factor - 1)
                 out[y, x, n] = min(max(colour[n] * factor, 0.0), 1.0)
 
 
