@@ -9,6 +9,7 @@ uniform vec3 under;         // factors on what shines through
 uniform vec3 skin_tone;
 uniform vec3 hair_tone;
 uniform vec3 forward;       // the camera's axis
+uniform float spared;       // how far brightening spares highlights, trimmed layers only
 uniform float inner_share;  // brightness of sides that face away; 1 for closed surfaces
 
 in vec4 v_seen_at;
@@ -58,6 +59,10 @@ void main() {
         }
     }
     vec3 factor = (1.0 + (v_light - 1.0) * own) * (1.0 + (under - 1.0) * (1.0 - own));
+    if (trimmed) {
+        vec3 brighter = max(factor - 1.0, 0.0);
+        factor /= 1.0 + spared * base * brighter;
+    }
     vec3 lit = clamp(base * factor, 0.0, 1.0);
 
     bool inner = inner_share < 1.0 && dot(v_normal, forward) > 0.15;

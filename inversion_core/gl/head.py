@@ -12,6 +12,7 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from inversion_core import shading
 from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
@@ -35,6 +36,7 @@ PLACES = (
 )
 """Array, its layout in a buffer, and the vertex shader's names for it."""
 assert CHANNELS == 15
+SPARED = float(getattr(shading, "SPARED", 0.0))
 
 
 @dataclass
@@ -203,15 +205,23 @@ class HeadRenderer:
             intrinsics=np.asarray(camera.intrinsics),
             fit=(side / size[0], side / size[1]),
             depth_terms=terms,
-            straight=closeness(head, camera) * head.likeness,
             forward=tuple(camera.cam2world[:3, 2]),
             photo=0,
             other=1,
         )
         detail = head.detail
-        plain = {"under": (1.0, 1.0, 1.0), "skin_tone": (0.0,) * 3, "hair_tone": (0.0,) * 3, "lead": 0.0}
+        near_photo = closeness(head, camera)
+        straight = near_photo * head.likeness
+        plain = {
+            "straight": near_photo if SPARED else straight,
+            "spared": SPARED,
+            "under": (1.0, 1.0, 1.0),
+            "skin_tone": (0.0,) * 3,
+            "hair_tone": (0.0,) * 3,
+            "lead": 0.0,
+        }
         settings = {
-            "head": ("person", "person", {"trimmed": False, "inner_share": 1.0}),
+            "head": ("person", "person", {"trimmed": False, "inner_share": 1.0, "straight": straight}),
             "shell": ("person", "person", {"trimmed": True, "inner_share": INNER_SHARE}),
             "hair": (
                 "hair",
