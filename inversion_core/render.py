@@ -56,9 +56,10 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
-    for layer, light, other, mask, nearer in (
-        (head.shell, head.shell_light, detail.photo, PERSON, 0.0),
-        (head.hair, head.hair_light, detail.hair_texture, HAIR, HAIR_LEAD),
+    # The shell's edges are as soft in the photo's view as in any other.
+    for layer, light, other, mask, nearer, near_photo in (
+        (head.shell, head.shell_light, detail.photo, PERSON, 0.0, 0.0),
+        (head.hair, head.hair_light, detail.hair_texture, HAIR, HAIR_LEAD, trimmed),
     ):
         if not len(layer.faces):
             continue
@@ -74,7 +75,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             other,
             detail.masks,
             mask,
-            trimmed,
+            near_photo,
             head.skin_light if mask == HAIR else None,
             np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )

@@ -6,13 +6,12 @@ The picture is that of :func:`inversion_core.render.render`; tests hold one agai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from inversion_core import shading
 from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
@@ -23,6 +22,7 @@ from inversion_core.image import to_uint8
 from inversion_core.refine.canonical import CHANNELS, Layer
 from inversion_core.render import HAIR, HAIR_LEAD, INNER_SHARE, PERSON, closeness
 from inversion_core.rendering import Rendering
+from inversion_core.shading import SPARED
 
 if TYPE_CHECKING:
     from moderngl import Buffer, Context, Texture, VertexArray
@@ -36,7 +36,6 @@ PLACES = (
 )
 """Array, its layout in a buffer, and the vertex shader's names for it."""
 assert CHANNELS == 15
-SPARED = float(getattr(shading, "SPARED", 0.0))
 
 
 @dataclass
@@ -211,9 +210,8 @@ class HeadRenderer:
         )
         detail = head.detail
         near_photo = closeness(head, camera)
-        straight = near_photo * head.likeness
         plain = {
-            "straight": near_photo if SPARED else straight,
+            "straight": near_photo,
             "spared": SPARED,
             "under": (1.0, 1.0, 1.0),
             "skin_tone": (0.0,) * 3,
@@ -221,8 +219,8 @@ class HeadRenderer:
             "lead": 0.0,
         }
         settings = {
-            "head": ("person", "person", {"trimmed": False, "inner_share": 1.0, "straight": straight}),
-            "shell": ("person", "person", {"trimmed": True, "inner_share": INNER_SHARE}),
+            "head": ("person", "person", {"trimmed": False, "inner_share": 1.0, "straight": near_photo * head.likeness}),
+            "shell": ("person", "person", {"trimmed": True, "inner_share": INNER_SHARE, "straight": 0.0}),
             "hair": (
                 "hair",
                 "strands",
@@ -289,3 +287,8 @@ def _present(head: Head) -> list[Layer]:
 def _read(texture: Texture) -> NDArray[np.float32]:
     width, height = texture.size
     return np.frombuffer(texture.read(), np.float32).reshape(height, width, 4)[::-1].copy()
+
+
+def draws(head: Any) -> bool:
+    """Whether :class:`HeadRenderer` draws this kind of head."""
+    return isinstance(head, Head)

@@ -85,7 +85,7 @@ def inflate_shell(
     # The sheet reaches a little under the head and a little past the mask, where the matte trims it.
     domain = cv2.dilate(beyond.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     domain &= cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    soft_edge = np.clip(1.5 * cv2.GaussianBlur(domain.astype(np.float32), (0, 0), 1.6) - 0.5, 0, 1)
+    soft_edge = np.clip(1.5 * cv2.GaussianBlur(domain.astype(np.float32), (0, 0), 2.2) - 0.5, 0, 1)
     rim = body & ~(cv2.erode(body.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
     # A collar stands where neck and shoulders are, not where the jaw is that it passes.
     lower = rim & (np.arange(GRID)[:, None] > landmarks[CHIN, 1] * GRID)
