@@ -39,6 +39,7 @@ def run(name: str) -> int:
     """Open the window on a file or "sample:NAME" and wait until it is closed."""
     from PySide6.QtWidgets import QApplication
 
+    from app.collector import Collector
     from app.recover_notice import offer_recovery
     from app.settings import Settings
     from app.window import MainWindow
@@ -46,6 +47,7 @@ def run(name: str) -> int:
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("Facet")
     application.setOrganizationName("Facet")
+    collector = Collector(application)
     settings = Settings()
     keep_log(settings.log)
     window = MainWindow(settings=settings)
@@ -54,6 +56,7 @@ def run(name: str) -> int:
     if not offer_recovery(window):
         window.open(name)
     code = application.exec()
+    collector.stop()
     # The lanes have been closed by the window; flush before the interpreter takes Qt down.
     logging.shutdown()
     return code

@@ -9,6 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage, QPainter
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.controller import Activity, Controller
+from app.dialog_batch import BatchDialog
 from app.dialog_export import ExportDialog
 from app.dialog_turntable import TurntableDialog
 from app.files import PROJECT, FileDesk
@@ -24,6 +25,8 @@ class FileCommands(QObject):
     """Asks where, and hands the work to the controller; ``do_NAME`` answers the command of that name."""
 
     open_asked = Signal(str)
+    report_made = Signal(object)
+    """The BatchReport on a folder that has been converted."""
 
     def __init__(self, window: QWidget, controller: Controller, files: FileDesk, viewport: View3D) -> None:
         super().__init__(window)
@@ -54,11 +57,12 @@ class FileCommands(QObject):
             self.files.save(path)
 
     def do_export(self) -> None:
-        dialog = ExportDialog(self.files.suggestion(".glb"), self.window)
+        dialog = ExportDialog(self.files.suggestion(".glb"), self.window, self.files.settings)
         if dialog.exec():
+            dialog.remember()
             if dialog.reveal.isChecked():
                 self.reveal.add(dialog.path)
-            self.controller.export_mesh(dialog.path, dialog.resolution)
+            self.controller.export_mesh(dialog.path, dialog.options)
 
     def do_screenshot(self) -> None:
         path = self._ask_path(self.tr("Save picture"), ".png", self.tr("Picture"))
@@ -82,16 +86,29 @@ class FileCommands(QObject):
         if dialog.exec():
             self.controller.export_turntable(dialog.path, dialog.seconds.value(), dialog.fps.value())
 
-    def _ask_path(self, title: str, suffix: str, kind: str) -> Path | None:
+    def do_contact_sheet(self) -> None:
+        path = self._ask_path(self.tr("Save contact sheet"), ".png", self.tr("Picture"), "-sheet.png")
+        if path is not None:
+            self.controller.export_sheet(path)
+
+    def do_batch(self) -> None:
+        dialog = BatchDialog(self.files.settings, self.window)
+        if dialog.exec():
+            dialog.remember()
+            self.controller.run_batch(dialog.folder, dialog.out, dialog.options)
+
+    def _ask_path(self, title: str, suffix: str, kind: str, ending: str = "") -> Path | None:
         chosen, _ = QFileDialog.getSaveFileName(
-            self.window, title, str(self.files.suggestion(suffix)), f"{kind} (*{suffix})"
+            self.window, title, str(self.files.suggestion(ending or suffix)), f"{kind} (*{suffix})"
         )
         if not chosen:
             return None
         path = Path(chosen)
         return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
-    def _on_done(self, _activity: Activity, result: object) -> None:
+    def _on_done(self, activity: Activity, result: object) -> None:
+        if activity.kind == "batch":
+            self.report_made.emit(result)
         if isinstance(result, Path) and result in self.reveal:
             self.reveal.discard(result)
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(result.parent)))

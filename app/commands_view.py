@@ -77,6 +77,12 @@ class ViewCommands(QObject):
     def do_look_depth(self) -> None:
         self.camera.look.setCurrentIndex(3)
 
+    def do_look_relit(self) -> None:
+        self.camera.look.setCurrentIndex(4)
+
+    def do_look_wire(self) -> None:
+        self.camera.look.setCurrentIndex(5)
+
     def do_spin(self, on: bool) -> None:
         self._spin_angle = 0.0
         self.timer.start() if on else self.timer.stop()

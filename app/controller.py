@@ -18,6 +18,7 @@ from app.pictures import Look
 from app.session import Session
 from app.workshop import Opened, Shot, Workshop
 from inversion_core.camera import Camera
+from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.portrait import Portrait
 from inversion_core.task import Progress
 
@@ -27,7 +28,8 @@ class Activity:
     """A job of the batch lane.
 
     Attributes:
-        kind: "photo", "project", "fit", "save", "autosave", "mesh", "turntable", "screenshot", "faces", "model".
+        kind: "photo", "project", "fit", "save", "autosave", "mesh", "turntable", "screenshot", "sheet", "faces",
+            "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
     """
@@ -146,8 +148,9 @@ class Controller(QObject):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
-    def warm_up(self) -> None:
-        """Load the model before anything is asked of it."""
+    def warm_up(self, preferred: str = "") -> None:
+        """Load the model before anything is asked of it: of the preferred folder, where that works."""
+        self._workshop.preferred = Path(preferred) if preferred else None
         self._start(Activity("model", self.tr("Loading the model")), self._workshop.model)
 
     def open_photo(self, source: Path | bytes | str, name: str = "", face: int | None = None) -> None:
@@ -177,10 +180,37 @@ class Controller(QObject):
         activity = Activity(kind, self.tr("Saving {name}").format(name=path.name), self.session.step)
         self._start(activity, lambda: self._workshop.save(inversion, moves, camera, path))
 
-    def export_mesh(self, path: Path, resolution: int | None) -> None:
+    def export_mesh(self, path: Path, options: MeshOptions | None = None) -> None:
         inversion, moves, _ = self._document()
         activity = Activity("mesh", self.tr("Exporting {name}").format(name=path.name), path)
-        self._start(activity, lambda: self._workshop.mesh(inversion, moves, path, resolution))
+        wanted = options or MeshOptions()
+        self._start(activity, lambda: self._workshop.mesh(inversion, moves, path, wanted))
+
+    def export_sheet(self, path: Path) -> None:
+        inversion, moves, _ = self._document()
+        activity = Activity("sheet", self.tr("Saving {name}").format(name=path.name), path)
+        self._start(activity, lambda: self._workshop.sheet(inversion, moves, path))
+
+    def run_batch(self, folder: Path, out: Path, options: Any) -> None:
+        """Turn a folder of photos into projects; ``options`` is a BatchOptions."""
+        activity = Activity("batch", self.tr("Converting {name}").format(name=folder.name), folder)
+        self._start(activity, lambda: self._workshop.folder(folder, out, options))
+
+    def identify(self, files: list[Path], known: Any = None) -> None:
+        """Find out what official files are; the parts of a model are the result."""
+        activity = Activity("parts", self.tr("Looking at {name}").format(name=files[0].name), files)
+        self._start(activity, lambda: self._workshop.identified(files, known))
+
+    def install_parts(self, parts: Any, name: str) -> None:
+        activity = Activity("install", self.tr("Adding the model {name}").format(name=name), name)
+        self._start(activity, lambda: self._workshop.installed(parts, name))
+
+    def change_model(self, folder: Path | None, title: str) -> None:
+        """Work with another model from now on; the photo that is open is fitted again."""
+        inversion = self.session.inversion
+        portrait = None if inversion is None else inversion.portrait
+        activity = Activity("model", self.tr("Changing to {title}").format(title=title), folder)
+        self._start(activity, lambda: self._workshop.change_model(folder, portrait))
 
     def export_turntable(self, path: Path, seconds: float, fps: float) -> None:
         inversion, moves, _ = self._document()
@@ -227,10 +257,10 @@ class Controller(QObject):
         self._tell()
         if activity is None:
             return
-        if activity.kind == "model":
-            self._take_model(result)
-        elif isinstance(result, Opened):
+        if isinstance(result, Opened):
             self._take(result, activity)
+        elif activity.kind == "model":
+            self._take_model(result)
         elif activity.kind == "fit" and self.session.inversion is activity.context:
             self.session.set_inversion(result, self.tr("Correct the fit"))
         elif activity.kind == "save":

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import platformdirs
 
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
+from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.mesh import Mesh
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
 from inversion_core.task import Task
 
+if TYPE_CHECKING:
+    from inversion_core.batch import BatchOptions, BatchReport
+
 SAMPLES = "sample:"
 """Prefix of the names of pictures that come with Facet's libraries."""
+
+
+def added_models() -> Path:
+    """Where models that were added live; the same place as ``inversion_core.checkpoints.install`` names."""
+    return platformdirs.user_data_path("facet") / "models"
 
 
 class Engine(Protocol):
@@ -27,9 +39,16 @@ class Engine(Protocol):
     def invert(self, portrait: Portrait, model: Any) -> Task[Inversion]: ...
     def edit(self, inversion: Inversion, moves: Mapping[str, float], model: Any) -> Any: ...
     def view(self, head: Any, camera: Camera, size: int, samples: int = 1) -> Rendering: ...
-    def sculpt(self, head: Any, resolution: int | None = None) -> Task[Mesh]: ...
+    def export_mesh(self, head: Any, path: Path, options: MeshOptions) -> Task[Mesh]: ...
+    def relit(self, rendering: Rendering, inversion: Inversion, light: tuple[float, float]) -> Rendering: ...
+    def wired(self, rendering: Rendering, head: Any, camera: Camera, size: int) -> Rendering: ...
+    def save_sheet(self, head: Any, inversion: Inversion, path: Path) -> Task[Path]: ...
+    def run_batch(self, folder: Path, out: Path, model: Any, options: BatchOptions) -> Task[BatchReport]: ...
+    def project_model(self, path: Path) -> str: ...
+    def models(self) -> list[tuple[str, str, Path]]: ...
+    def identified(self, files: Sequence[Path], known: Any) -> Any: ...
+    def install_parts(self, parts: Any, name: str) -> Path: ...
     def turntable_camera(self, inversion: Inversion, yaw: float, pitch: float) -> Camera: ...
-    def save_mesh(self, mesh: Mesh, path: Path) -> None: ...
     def save_project(
         self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path, model: Any
     ) -> None: ...
@@ -89,20 +108,69 @@ class InversionCore:
 
         return view(head, camera, size, samples)
 
-    def sculpt(self, head: Any, resolution: int | None = None) -> Task[Mesh]:
-        from inversion_core.pipeline import sculpt
+    def export_mesh(self, head: Any, path: Path, options: MeshOptions) -> Task[Mesh]:
+        from inversion_core.geometry.export import export_mesh
 
-        return (yield from sculpt(head, resolution))
+        return (yield from export_mesh(head, path, options))
+
+    def relit(self, rendering: Rendering, inversion: Inversion, light: tuple[float, float]) -> Rendering:
+        from inversion_core.relight import relit_rendering
+
+        return relit_rendering(rendering, *light, getattr(inversion.detail, "light", None))
+
+    def wired(self, rendering: Rendering, head: Any, camera: Camera, size: int) -> Rendering:
+        """The rendering with the model's edges over it; as it is where the model has none."""
+        from dataclasses import replace
+
+        from inversion_core.wireframe import overlaid
+
+        if not hasattr(head, "wireframe"):
+            return rendering
+        return replace(rendering, rgb=overlaid(rendering.rgb, head.wireframe(camera, size)))
+
+    def save_sheet(self, head: Any, inversion: Inversion, path: Path) -> Task[Path]:
+        from inversion_core.contact_sheet import save_sheet
+
+        return (yield from save_sheet(head, inversion, path))
+
+    def run_batch(self, folder: Path, out: Path, model: Any, options: BatchOptions) -> Task[BatchReport]:
+        from inversion_core.batch import run_batch
+
+        return (yield from run_batch(folder, out, model, options))
+
+    def project_model(self, path: Path) -> str:
+        from inversion_core.project import project_model
+
+        return project_model(path)
+
+    def models(self) -> list[tuple[str, str, Path]]:
+        """Name, title and folder of every model that is here; those whose card cannot be read are left out."""
+        from inversion_core.errors import FacetError
+        from inversion_core.model import MODELS, read_card
+
+        folders = [path.parent for path in sorted(MODELS.glob("*/card.json"))]
+        folders += [path.parent for path in sorted(added_models().glob("*/card.json"))]
+        found = []
+        for folder in folders:
+            with suppress(FacetError):
+                card = read_card(folder)
+                found.append((card.name, card.title or card.name, folder))
+        return found
+
+    def identified(self, files: Sequence[Path], known: Any) -> Any:
+        from inversion_core.checkpoints.companions import identified
+
+        return identified(files, known)
+
+    def install_parts(self, parts: Any, name: str) -> Path:
+        from inversion_core.checkpoints.companions import install_parts
+
+        return install_parts(parts, name)
 
     def turntable_camera(self, inversion: Inversion, yaw: float, pitch: float) -> Camera:
         from inversion_core.pipeline import turntable_camera
 
         return turntable_camera(inversion, yaw, pitch)
-
-    def save_mesh(self, mesh: Mesh, path: Path) -> None:
-        from inversion_core.geometry.mesh_files import save_mesh
-
-        save_mesh(mesh, path)
 
     def save_project(
         self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path, model: Any

@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage, QPainter
 from app.engine import Engine
 from app.jobs import Rest
 from app.orbit import tile
-from app.pictures import Look, picture
+from app.pictures import Look, drawn
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.task import Progress
@@ -119,9 +119,9 @@ class Studio:
         return known[1]
 
     def _drawn(self, head: Any, request: Request, size: int, camera: Camera | None = None, samples: int = 1):
-        rendering = self.engine.view(head, camera or request.camera, size, samples)
         distance = float(np.linalg.norm(request.camera.position))
-        return picture(rendering, request.look, request.light, distance)
+        place, look = camera or request.camera, (request.look, request.light, distance)
+        return drawn(self.engine, head, request.inversion, place, size, samples, *look)
 
     def _untouched(self, before: Any, image: QImage, request: Request, size: int) -> QImage | None:
         if not request.with_before:

@@ -23,13 +23,17 @@ from app.orbit import FIELD_RANGE, FIRST_ZOOM, ZOOM_RANGE, View, field_of
 from app.pictures import Look
 from app.session import Session
 
+FILM_HEIGHT = 24.0
+"""Millimetres."""
+FOCAL_RANGE = tuple(float(FILM_HEIGHT / 2 / np.tan(angle / 2)) for angle in reversed(FIELD_RANGE))
+
 
 class CameraPanel(QWidget):
     """Writes the session's view; degrees here, radians there."""
 
     look_changed = Signal(object)
     light_changed = Signal(float, float)
-    """Yaw and pitch of the clay look's lamp in radians."""
+    """Yaw and pitch of the lamp in radians."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,6 +47,8 @@ class CameraPanel(QWidget):
             (Look.CLAY, self.tr("Clay")),
             (Look.NORMALS, self.tr("Normals")),
             (Look.DEPTH, self.tr("Depth")),
+            (Look.RELIT, self.tr("Another lamp")),
+            (Look.WIRE, self.tr("Wireframe")),
         ):
             self.look.addItem(text, look)
         self.yaw = self._field(self.tr("Yaw"), -90, 90, "°", 1)
@@ -50,6 +56,8 @@ class CameraPanel(QWidget):
         self.zoom = self._field(self.tr("Zoom"), ZOOM_RANGE[0] * 100, ZOOM_RANGE[1] * 100, " %", 0)
         low, high = np.degrees(FIELD_RANGE)
         self.field = self._field(self.tr("Field of view"), low, high, "°", 1)
+        self.focal = self._field(self.tr("Focal length"), *FOCAL_RANGE, " mm", 0)
+        self.focal.setToolTip(self.tr("Of a lens on 36 × 24 mm film with this field of view"))
         self.lamp_yaw = self._lamp(self.tr("Lamp, left to right"), -90, 90, -35)
         self.lamp_pitch = self._lamp(self.tr("Lamp, down to up"), -60, 80, 28)
         grid = QGridLayout()
@@ -62,6 +70,7 @@ class CameraPanel(QWidget):
             (self.tr("Pitch"), self.pitch),
             (self.tr("Zoom"), self.zoom),
             (self.tr("Field of view"), self.field),
+            (self.tr("Focal length"), self.focal),
             (self.tr("Lamp turn"), self.lamp_yaw),
             (self.tr("Lamp height"), self.lamp_pitch),
         )
@@ -92,6 +101,7 @@ class CameraPanel(QWidget):
         self.look.currentIndexChanged.connect(self._on_look)
         for widget in (self.yaw, self.pitch, self.zoom, self.field):
             widget.valueChanged.connect(self._on_field)
+        self.focal.valueChanged.connect(self._on_focal)
         for widget in (self.lamp_yaw, self.lamp_pitch):
             widget.valueChanged.connect(self._on_lamp)
         session.view_changed.connect(self.refresh)
@@ -110,6 +120,7 @@ class CameraPanel(QWidget):
             (self.pitch, np.degrees(view.pitch)),
             (self.zoom, view.zoom * 100),
             (self.field, np.degrees(field)),
+            (self.focal, FILM_HEIGHT / 2 / np.tan(field / 2)),
         ):
             blocker = QSignalBlocker(widget)
             widget.setValue(float(value))
@@ -137,13 +148,16 @@ class CameraPanel(QWidget):
 
     def _on_look(self, _index: int) -> None:
         look = self.look.currentData()
-        self._show_lamp(look is Look.CLAY)
+        self._show_lamp(look in (Look.CLAY, Look.RELIT))
         self.look_changed.emit(look)
 
     def _on_lamp(self, _value: int) -> None:
         self.light_changed.emit(
             float(np.radians(self.lamp_yaw.value())), float(np.radians(self.lamp_pitch.value()))
         )
+
+    def _on_focal(self, millimetres: float) -> None:
+        self.field.setValue(float(np.degrees(2 * np.arctan(FILM_HEIGHT / 2 / millimetres))))
 
     def _on_named(self) -> None:
         self.session.set_view(View(float(np.radians(self.sender().property("yaw"))), 0.0, FIRST_ZOOM))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QImage
 
+from inversion_core.camera import Camera
 from inversion_core.image import to_uint8
 from inversion_core.rendering import Rendering
 
@@ -22,6 +24,8 @@ class Look(Enum):
     CLAY = "clay"
     NORMALS = "normals"
     DEPTH = "depth"
+    RELIT = "relit"
+    WIRE = "wire"
 
 
 def picture(
@@ -36,6 +40,26 @@ def picture(
     rgb = _depth(rendering, distance) if look is Look.DEPTH else _LOOKS[look](rendering, light)
     opacity = rendering.opacity[..., None]
     return _premultiplied(rgb * opacity, opacity)
+
+
+def drawn(
+    engine: Any,
+    head: Any,
+    inversion: Any,
+    camera: Camera,
+    size: int,
+    samples: int,
+    look: Look,
+    light: tuple[float, float],
+    distance: float,
+) -> QImage:
+    """The head through a camera in a look, (size, size); see :func:`picture` for the rest."""
+    rendering = engine.view(head, camera, size, samples)
+    if look is Look.RELIT:
+        rendering = engine.relit(rendering, inversion, light)
+    elif look is Look.WIRE:
+        rendering = engine.wired(rendering, head, camera, size)
+    return picture(rendering, look, light, distance)
 
 
 def photo_picture(image: NDArray[np.uint8]) -> QImage:
@@ -92,4 +116,4 @@ def _unit_normals(rendering: Rendering) -> NDArray:
     return rendering.normals
 
 
-_LOOKS = {Look.PHOTO: _photo, Look.CLAY: _clay, Look.NORMALS: _normals}
+_LOOKS = {Look.PHOTO: _photo, Look.RELIT: _photo, Look.WIRE: _photo, Look.CLAY: _clay, Look.NORMALS: _normals}

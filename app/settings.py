@@ -16,8 +16,11 @@ DEFAULTS: dict[str, object] = {
     "pitch_limit": 40.0,
     "autosave_seconds": 60,
     "welcome": True,
+    "export": "",
+    "batch": "",
+    "model": "",
 }
-"""Name -> value of everything the settings dialog offers; angles in degrees."""
+"""Name -> value of what is chosen in dialogs; angles in degrees, "export" and "batch" as JSON, "model" a folder."""
 
 
 class Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -19,8 +20,10 @@ from app import dialog_help
 from app.actions import build_menus
 from app.commands_edit import EditCommands
 from app.commands_file import FileCommands
+from app.commands_model import ModelCommands, are_model_files
 from app.commands_view import ViewCommands
 from app.controller import Activity, Controller
+from app.dialog_batch import BatchResultDialog
 from app.dialog_message import MessageDialog, ask_unsaved
 from app.dialog_settings import SettingsDialog
 from app.docks import arrange, make_docks
@@ -67,7 +70,9 @@ class MainWindow(QMainWindow):
         self.file_commands = FileCommands(self, self.controller, self.files, self.viewport)
         self.edit_commands = EditCommands(self.session, self)
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
+        self.model_commands = ModelCommands(self, self.controller, self.settings, self._may_replace)
         self.actions_by_name, self.menus = build_menus(self, self._handler)
+        self.model_commands.fill(self.menus["Model"])
         self.view_commands.actions = self.actions_by_name
         self.recent_menu = self.menus["File"].addMenu(self.tr("Open &recent"))
         self.menus["File"].insertMenu(self.actions_by_name["welcome"], self.recent_menu)
@@ -89,7 +94,7 @@ class MainWindow(QMainWindow):
         self.take_settings()
         self._restore_layout()
         self._refresh()
-        self.controller.warm_up()
+        self.controller.warm_up(self.settings.text("model"))
 
     # ---- putting together -------------------------------------------------------------------------------------
 
@@ -158,6 +163,7 @@ class MainWindow(QMainWindow):
         self.status.stop.clicked.connect(controller.stop)
         self.welcome.open_asked.connect(self.file_commands.do_open)
         self.file_commands.open_asked.connect(self.open)
+        self.file_commands.report_made.connect(self._show_report)
         self.welcome.file_asked.connect(self.open)
         self.files.recent_changed.connect(self._show_recent)
         self.camera.look_changed.connect(self._on_look)
@@ -171,7 +177,7 @@ class MainWindow(QMainWindow):
 
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""
-        owners = (self, self.file_commands, self.edit_commands, self.view_commands)
+        owners = (self, self.file_commands, self.edit_commands, self.view_commands, self.model_commands)
         return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:
@@ -259,11 +265,17 @@ class MainWindow(QMainWindow):
             "mesh": self.tr("Exported {path}"),
             "turntable": self.tr("Wrote {path}"),
             "screenshot": self.tr("Wrote {path}"),
+            "sheet": self.tr("Wrote {path}"),
         }
         if activity.kind in texts:
             self.status.showMessage(texts[activity.kind].format(path=result), 8000)
         if activity.kind == "faces" and self.session.inversion is not None:
             self.photo.show_faces(activity.context, result)
+
+    def _show_report(self, report) -> None:
+        dialog = BatchResultDialog(report, self)
+        self.dialogs = [d for d in self.dialogs if _alive(d)] + [dialog]
+        dialog.open()
 
     def show_error(self, doing: str, error: BaseException) -> None:
         """Say what went wrong; everything stays as it was."""
@@ -372,7 +384,10 @@ class MainWindow(QMainWindow):
         files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if files:
             event.acceptProposedAction()
-            self.open(files[0])
+            if are_model_files(files):
+                self.model_commands.add([Path(name) for name in files])
+            else:
+                self.open(files[0])
 
     def closeEvent(self, event) -> None:
         if not self._may_replace():

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QBuffer, QIODevice, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from app.engine import SAMPLES, Engine
-from app.pictures import Look, picture
+from app.pictures import Look, drawn
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
+from inversion_core.errors import FacetError
+from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.image import write_atomic
+from inversion_core.portrait import Portrait
 from inversion_core.task import Progress
+
+if TYPE_CHECKING:
+    from inversion_core.batch import BatchOptions
 
 Steps = Generator[Progress, None, Any]
 
@@ -55,13 +62,27 @@ class Workshop:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.preferred: Path | None = None
         self._model: Any = None
 
     def model(self) -> Any:
-        """The model, loaded on the first call."""
+        """The model, loaded on the first call; the bundled one where the preferred one is gone."""
+        if self._model is None and self.preferred is not None:
+            with suppress(FacetError):
+                self._model = self.engine.load_model(self.preferred)
         if self._model is None:
             self._model = self.engine.load_model()
         return self._model
+
+    def _model_of(self, path: Path) -> Any:
+        """The model that a project was made with, if it is here; else the one in use."""
+        model = self.model()
+        name = self.engine.project_model(path)
+        if name and name != model.card.name:
+            folder = next((folder for known, _, folder in self.engine.models() if known == name), None)
+            if folder is not None:
+                return self.engine.load_model(folder)
+        return model
 
     def photo(self, source: Path | bytes | str, name: str = "", face: int | None = None) -> Steps:
         """An :class:`Opened` photo; ``source`` may be "sample:astronaut"."""
@@ -84,9 +105,10 @@ class Workshop:
     def project(self, path: Path) -> Steps:
         """An :class:`Opened` project."""
         yield Progress(0, 3, "loading the model")
-        model = self.model()
+        model = self._model_of(path)
         yield Progress(1, 3, "reading the project")
         inversion, moves, camera = self.engine.load_project(path, model)
+        self._model = model
         return Opened(inversion, model, moves, camera, path)
 
     def faces(self, source: bytes, name: str) -> Steps:
@@ -101,15 +123,46 @@ class Workshop:
         return path
 
     def mesh(
-        self, inversion: Inversion, moves: Mapping[str, float], path: Path, resolution: int | None
+        self, inversion: Inversion, moves: Mapping[str, float], path: Path, options: MeshOptions
     ) -> Steps:
         """The path, once the mesh is there."""
         yield Progress(0, 10, "posing the head")
         head = self.engine.edit(inversion, moves, self.model())
-        mesh = yield from _from_there(self.engine.sculpt(head, resolution), 1, 9, 10)
-        yield Progress(9, 10, "writing the file")
-        self.engine.save_mesh(mesh, path)
+        yield from _from_there(self.engine.export_mesh(head, path, options), 1, 10)
         return path
+
+    def sheet(self, inversion: Inversion, moves: Mapping[str, float], path: Path) -> Steps:
+        """The path, once the contact sheet is there."""
+        yield Progress(0, 10, "posing the head")
+        head = self.engine.edit(inversion, moves, self.model())
+        return (yield from _from_there(self.engine.save_sheet(head, inversion, path), 1, 10))
+
+    def folder(self, folder: Path, out: Path, options: BatchOptions) -> Steps:
+        """The report on a folder of photos."""
+        yield Progress(0, 0, "loading the model")
+        return (yield from self.engine.run_batch(folder, out, self.model(), options))
+
+    def identified(self, files: Sequence[Path], known: Any) -> Steps:
+        """What official files are."""
+        yield Progress(0, 0, "reading the files")
+        return self.engine.identified(files, known)
+
+    def installed(self, parts: Any, name: str) -> Steps:
+        """The folder of a model made from official files."""
+        yield Progress(0, 0, "converting")
+        return self.engine.install_parts(parts, name)
+
+    def change_model(self, folder: Path | None, portrait: Portrait | None) -> Steps:
+        """Another model, or an :class:`Opened` portrait with it; the old one stays in use if that fails."""
+        yield Progress(0, 10, "loading the model")
+        model = self.engine.load_model(folder)
+        if portrait is None:
+            self._model = model
+            return model
+        yield Progress(2, 10, "fitting the head")
+        inversion = yield from _from_there(self.engine.invert(portrait, model), 2, 10)
+        self._model = model
+        return Opened(inversion, model, {}, None, None)
 
     def turntable(
         self, inversion: Inversion, moves: Mapping[str, float], path: Path, seconds: float, fps: float
@@ -124,8 +177,9 @@ class Workshop:
         yield Progress(0, 2, "drawing")
         head = self.engine.edit(inversion, moves, self.model())
         distance = float((shot.camera.position**2).sum() ** 0.5)
-        rendering = self.engine.view(head, shot.camera, shot.size, 2)
-        image = picture(rendering, shot.look, shot.light, distance)
+        image = drawn(
+            self.engine, head, inversion, shot.camera, shot.size, 2, shot.look, shot.light, distance
+        )
         yield Progress(1, 2, "writing the file")
         if shot.background is not None:
             ground = QImage(image.size(), QImage.Format.Format_RGB32)

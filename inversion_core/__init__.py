@@ -12,7 +12,7 @@ _HOMES = {
     "Camera": "camera",
     "EditState": "edit",
     "FacetError": "errors",
-    "MeshOptions": "geometry.export",
+    "MeshOptions": "geometry.mesh_options",
     "Inversion": "edit",
     "Latent": "latent",
     "Mesh": "mesh",

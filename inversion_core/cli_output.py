@@ -46,7 +46,8 @@ def export(project, settings, out: Path, model, as_json, kind, resolution, **opt
     """Write PROJECT's head as a mesh, by default textured, upright and in metres."""
     from inversion_core import pipeline
     from inversion_core.cli import moves_of
-    from inversion_core.geometry.export import RESOLUTION, MeshOptions, check_options, export_mesh
+    from inversion_core.geometry.export import export_mesh
+    from inversion_core.geometry.mesh_options import RESOLUTION, MeshOptions, check_options
     from inversion_core.model import load_model
     from inversion_core.project import load_project
 

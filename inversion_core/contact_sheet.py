@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -122,3 +123,28 @@ def sheet(cells: list[tuple[str, NDArray[np.uint8]]], columns: int = 7) -> NDArr
     tiles += [blank] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[i : i + columns], 1) for i in range(0, len(tiles), columns)]
     return np.concatenate(rows)
+
+
+def save_sheet(head: Any, inversion: Inversion, path: Path) -> Task[Path]:
+    """A task that writes the photo, the head as it is edited, turned in steps of 15°, and its form as one picture.
+
+    Raises:
+        OutputUnwritable: see :func:`inversion_core.image.save_image`.
+    """
+    portrait = inversion.portrait
+    total = len(YAWS) + 3
+    yield Progress(0, total, "front")
+    cells = [
+        ("photo", portrait.image),
+        ("front", to_uint8(view(head, portrait.camera, SIZE, 2).over(BACKGROUND))),
+    ]
+    for i, yaw in enumerate(YAWS):
+        yield Progress(1 + i, total, f"{yaw}°")
+        rendering = view(head, turntable_camera(inversion, np.radians(yaw), 0.0), SIZE, 2)
+        cells.append((f"{yaw:+d}°", to_uint8(rendering.over(BACKGROUND))))
+    yield Progress(total - 2, total, "form")
+    turned = view(head, turntable_camera(inversion, np.radians(30), 0.0), SIZE, 2)
+    cells.append(("form", clay_picture(turned)))
+    yield Progress(total - 1, total, "writing")
+    save_image(path, sheet(cells, 5))
+    return path

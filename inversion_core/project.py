@@ -147,6 +147,16 @@ def load_project(path: Path, model: FaceModel) -> Project:
     return Project(inversion, moves, camera)
 
 
+def project_model(path: Path) -> str:
+    """Name of the model that a project was made with; empty where that cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = msgspec.json.decode(_member(archive, "project.json", Path(path)))
+        return str(manifest["model"])
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ProjectUnreadable, msgspec.MsgspecError):
+        return ""
+
+
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     if archive.getinfo(name).file_size > LARGEST_MEMBER:
         raise ProjectUnreadable(

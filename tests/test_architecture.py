@@ -29,7 +29,17 @@ RANKS = (
         "video",
         "manual_alignment",
     ),
-    ("generators", "encoders", "refine", "optimise", "losses", "appearance", "render"),
+    (
+        "generators",
+        "encoders",
+        "refine",
+        "optimise",
+        "losses",
+        "appearance",
+        "render",
+        "relight",
+        "wireframe",
+    ),
     (
         "geometry",
         "checkpoints",

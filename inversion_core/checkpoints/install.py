@@ -90,9 +90,7 @@ def install_model(files: Sequence[Path], name: str | None = None, root: Path | N
     if ("encoder" in parts) != ("afa" in parts):
         raise UsageError("GOAE needs its encoder and its AFA.", "Add both files together.")
     name = name or (parts["generator"].stem if "generator" in parts else "")
-    if not _NAME.match(name):
-        raise UsageError(f"{name!r} is no name for a model.", "Use letters, digits, dots and hyphens.")
-    folder = (root or models_folder()) / name
+    folder = (root or models_folder()) / checked_name(name)
     if "generator" not in parts and not (folder / CARD).exists():
         raise UsageError(
             f"There is no model {name!r} yet.", "Add its generator (.pkl) first, or name another model."
@@ -114,6 +112,17 @@ def install_model(files: Sequence[Path], name: str | None = None, root: Path | N
     if offsets:
         install_directions(folder, offsets)
     return folder
+
+
+def checked_name(name: str) -> str:
+    """The name, if a model may have it.
+
+    Raises:
+        UsageError: it may not.
+    """
+    if not _NAME.match(name):
+        raise UsageError(f"{name!r} is no name for a model.", "Use letters, digits, dots and hyphens.")
+    return name
 
 
 def _directions(path: Path, num_ws: int, w_dim: int) -> list[EditDirection]:

@@ -34,6 +34,11 @@ def unwrapped(
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder) / "mesh.npz", Path(folder) / "atlas.npz"
         np.savez(source, vertices=vertices.astype(np.float32), faces=faces.astype(np.uint32), size=size)
+        if getattr(sys, "frozen", False):
+            # A bundle has no Python to start; the other threads wait.
+            yield Progress(0, 1, "unwrapping")
+            _main(str(source), str(result))
+            return _read(result)
         command = [sys.executable, "-m", "inversion_core.geometry.unwrap", str(source), str(result)]
         root = Path(__file__).resolve().parents[2]
         with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
@@ -50,8 +55,12 @@ def unwrapped(
             if child.returncode != 0 or not result.exists():
                 last = said.decode(errors="replace").strip().rpartition("\n")[2]
                 raise MissingResource(f"The mesh could not be unwrapped: {last}.", "Install Facet again.")
-        with np.load(result) as found:
-            return found["source"], found["faces"], found["uv"]
+        return _read(result)
+
+
+def _read(result: Path) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    with np.load(result) as found:
+        return found["source"], found["faces"], found["uv"]
 
 
 def _main(source: str, result: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
@@ -15,9 +16,10 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np
 import pytest
 
+from inversion_core.batch import BatchEntry, BatchReport
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, Slider
-from inversion_core.errors import NoFace, ProjectUnreadable
+from inversion_core.errors import MissingResource, NoFace, ProjectUnreadable
 from inversion_core.image import write_atomic
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
@@ -45,11 +47,18 @@ class BallEngine:
         self.edit_seconds = 0.0
         self.fit_steps = 3
         self.refuse: Exception | None = None
+        self.card = SimpleNamespace(name="balls", sliders=SLIDERS, title="Balls", licence="free")
+        self.known_models = [("balls", "Balls", Path("balls"))]
+        self.roles: dict[str, str] = {}
+        self.mesh_options: list = []
 
     def load_model(self, path=None):
-        return SimpleNamespace(
-            card=SimpleNamespace(sliders=SLIDERS, title="Balls", licence="free"), device="cpu"
-        )
+        if path is not None and path.name == "gone":
+            raise MissingResource("There is no model in gone.", "Add it again.")
+        if path is None or path.name == "balls":
+            return SimpleNamespace(card=self.card, device="cpu")
+        card = SimpleNamespace(name=path.name, sliders=SLIDERS[:1], title=path.name.title(), licence="own")
+        return SimpleNamespace(card=card, device="cpu")
 
     def open_portrait(self, source, name="", face=None):
         self.threads.add(threading.current_thread().name)
@@ -108,17 +117,53 @@ class BallEngine:
             normals.reshape(*square, 3).astype(np.float32),
         )
 
-    def sculpt(self, head, resolution=None):
+    def export_mesh(self, head, path, options):
         yield Progress(0, 1, "meshing")
         self.gate.wait(5)
+        self.mesh_options.append(options)
         vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+        write_atomic(path, f"{len(vertices)} vertices".encode())
         return Mesh(vertices, np.array([[0, 1, 2]], np.int32))
+
+    def relit(self, rendering, inversion, light):
+        return replace(rendering, rgb=rendering.rgb * np.float32(0.5))
+
+    def wired(self, rendering, head, camera, size):
+        return replace(rendering, rgb=np.ones_like(rendering.rgb))
+
+    def save_sheet(self, head, inversion, path):
+        yield Progress(0, 1, "drawing")
+        write_atomic(path, b"sheet")
+        return path
+
+    def run_batch(self, folder, out, model, options):
+        yield Progress(0, 2, "1/2")
+        out.mkdir(exist_ok=True)
+        write_atomic(out / "report.html", b"report")
+        entries = (
+            BatchEntry("a.jpg", "a", "done"),
+            BatchEntry("b.jpg", "b", "failed", "No face was found.", "Choose another."),
+        )
+        return BatchReport(entries, out)
+
+    def models(self):
+        return list(self.known_models)
+
+    def project_model(self, path):
+        return self.card.name if path.suffix == ".facet" else ""
+
+    def identified(self, files, known):
+        from inversion_core.checkpoints.companions import Parts
+
+        found = dict(known.files) if known else {}
+        return Parts({**found, **{self.roles[path.name]: path for path in files}})
+
+    def install_parts(self, parts, name):
+        self.known_models.append((name, name.title(), Path(name)))
+        return Path(name)
 
     def turntable_camera(self, inversion, yaw, pitch):
         return Camera.orbit(yaw, pitch)
-
-    def save_mesh(self, mesh, path):
-        write_atomic(path, f"{len(mesh.vertices)} vertices".encode())
 
     def save_project(self, inversion, moves, camera, path, model):
         content = {"moves": dict(moves), "camera": [float(x) for x in camera.label()]}
@@ -141,6 +186,15 @@ class BallEngine:
 
     def sample(self, name):
         return b"sample", f"{name}.png"
+
+
+@pytest.fixture(autouse=True)
+def collected_here():
+    """Garbage is collected in this thread alone, as in the program: a lane must not destroy widgets."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_portrait_slider_orbit_export_and_project(qtbot, settings, tmp_path):
         assert (np.abs(shown(window) - opened)[..., :3].max(2) > 25).mean() > 0.05
 
         mesh = tmp_path / "head.glb"
-        window.controller.export_mesh(mesh, None)
+        window.controller.export_mesh(mesh)
         qtbot.waitUntil(lambda: bool(window.dialogs) or not window.controller.batch.busy, timeout=PATIENCE)
         assert not window.dialogs and mesh.is_file()
         height = np.ptp(trimesh.load(mesh, force="mesh").vertices[:, 1])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from inversion_core import contact_sheet
-from inversion_core.contact_sheet import clay_picture, normal_picture, sheet, write_views
+from inversion_core.contact_sheet import clay_picture, normal_picture, save_sheet, sheet, write_views
 from inversion_core.errors import OutputUnwritable
 from inversion_core.image import read_image
 from inversion_core.metrics import iou
+from inversion_core.pipeline import edit
 from inversion_core.rendering import Rendering
 from inversion_core.task import finish
 
@@ -77,3 +78,14 @@ def test_normals_become_colours():
     assert picture[0].tolist() == [[255, 128, 128], [128, 255, 128], [128, 128, 255], [0, 0, 0]]
     clay = clay_picture(rendering).astype(int)
     assert clay[0, 2].sum() > clay[0, 1].sum() > clay[0, 3].sum()
+
+
+def test_one_picture_of_a_head_from_all_sides(inversion, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(contact_sheet, "SIZE", 64)
+    path = finish(save_sheet(edit(inversion, {"smile": 1.0}, model), inversion, tmp_path / "sheet.png"))
+    picture = read_image(path)
+    # Photo, front, seven turned views and the form: ten cells, five a row.
+    assert picture.shape == (512, 1280, 3)
+    assert picture.reshape(-1, 3).std() > 20
+    with pytest.raises(OutputUnwritable):
+        finish(save_sheet(edit(inversion, {}, model), inversion, tmp_path / "no" / "sheet.png"))

@@ -6,8 +6,9 @@ import trimesh
 
 from inversion_core.errors import OutputUnwritable, UsageError
 from inversion_core.geometry.closing import closed, is_closed, mended
-from inversion_core.geometry.export import MeshOptions, check_options, export_mesh, make_mesh
+from inversion_core.geometry.export import export_mesh, make_mesh
 from inversion_core.geometry.mesh_files import save_mesh
+from inversion_core.geometry.mesh_options import MeshOptions, check_options
 from inversion_core.geometry.rebake import nearest_places, rebaked
 from inversion_core.geometry.simplify import joined, simplified
 from inversion_core.geometry.tangents import normal_picture, read_normals, relief, tangents

@@ -12,7 +12,7 @@ from inversion_core import project as module
 from inversion_core.camera import Camera
 from inversion_core.errors import ImageUnreadable, OutputUnwritable, ProjectUnreadable
 from inversion_core.pipeline import edit, view
-from inversion_core.project import Project, load_project, save_project
+from inversion_core.project import Project, load_project, project_model, save_project
 
 
 @pytest.fixture
@@ -214,3 +214,9 @@ def test_a_failed_write_keeps_the_old_project(project_file, inversion, model, tm
         save_project(Project(inversion, {"smile": 1.0}), path, model)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["kept.facet"]
+
+
+def test_the_model_of_a_project_is_told_without_opening_it(project_file, model, tmp_path):
+    assert project_model(project_file) == model.card.name
+    (tmp_path / "damaged.facet").write_bytes(b"PK\3\4 but no more")
+    assert project_model(tmp_path / "damaged.facet") == project_model(tmp_path / "absent.facet") == ""
