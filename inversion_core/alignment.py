@@ -187,12 +187,14 @@ def _person(photo: NDArray, crop: NDArray, matrix: NDArray, landmarks: NDArray) 
     wider = sample_crop(photo, wide, CROP_SIZE) if unseen < 0.35 else None
     person = person_mask(crop, landmarks, wider)
     outside = outside_photo(matrix, photo.shape[:2], CROP_SIZE)
+    # What continues the photo past its border is made up: nobody stands there.
+    beyond = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
+    within = np.clip(1 - (beyond - 2) / 14, 0, 1)
     top = int(np.argmin(outside[:, CROP_SIZE // 2]))
-    if not 0 < top < CROP_SIZE // 2:
-        return person
     columns = np.nonzero(person[top] > 0.5)[0]
-    if columns.size == 0:
-        return person
+    if not 0 < top < CROP_SIZE // 2 or columns.size == 0:
+        return (person * within).astype(np.float32)
+    person[top:] *= within[top:]
     # The photo cuts the head; a flat top is as wrong as a straight column: close it as an ellipse.
     half = (columns[-1] - columns[0] + 1) / 2
     y, x = np.mgrid[:top, :CROP_SIZE]

@@ -313,10 +313,9 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     attributes[:, MIRROR_UV], attributes[:, MIRROR_WEIGHT] = uv[mirror], mirror_weight
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
-    # The model's neck and shoulders are carved to the person's outline.
-    inside = ((uv > 0.004) & (uv < 0.996)).all(1) & skin
-    below = smoothstep(uv[:, 1], chin, chin + 0.05)
-    attributes[:, OPACITY] = 1 - below * inside * (1 - smoothstep(person, 0.2, 0.5))
+    # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
+    below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
+    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(person, 0.2, 0.5))
     attributes[:, SEEN_STRAIGHT] = np.maximum(straight, trust)
     return Layer(fine, template.faces, attributes)
 

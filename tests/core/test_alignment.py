@@ -131,6 +131,20 @@ def test_what_lies_outside_the_photo_is_continued_without_a_border():
     assert (cut.person[0] > 0.5).sum() < 0.9 * (cut.person[last] > 0.5).sum()
 
 
+def test_nobody_stands_where_the_photo_ends():
+    picture = skimage.data.astronaut()[60:215, 165:290]
+    cut = alignment.open_portrait(_png(np.ascontiguousarray(picture)), "cut")
+    outside = alignment.outside_photo(cut.crop_to_photo, picture.shape[:2], 512)
+    top = int(np.argmin(outside[:, 256]))
+    assert outside[top + 20 :, :20].all() and outside[-1].all()
+    far = outside.copy()
+    far[:top] = False  # a head that is cut above is rounded off there
+    for _ in range(20):
+        far[1:-1, 1:-1] &= far[:-2, 1:-1] & far[2:, 1:-1] & far[1:-1, :-2] & far[1:-1, 2:]
+    assert far.sum() > 1000 and cut.person[far].max() < 0.05
+    assert cut.person[~outside].mean() > 0.5
+
+
 def test_no_face_is_said_so():
     with pytest.raises(NoFace, match=r"No face was found in coffee\.png") as caught:
         alignment.open_portrait(_png(skimage.data.coffee()), "coffee.png")
