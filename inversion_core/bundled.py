@@ -39,7 +39,8 @@ from inversion_core.refine.canonical import (
     smoothstep,
     with_vertices,
 )
-from inversion_core.refine.hair import build_hair, flat_ears, hidden_ears
+from inversion_core.refine.ears import flat_ears, hidden_ears
+from inversion_core.refine.hair import build_hair
 from inversion_core.refine.matte import decontaminated
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.render import render

@@ -18,7 +18,8 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.hair import ROWS, WIDTH, HairLayer, solved
+from inversion_core.refine.ears import smoothstep, solved
+from inversion_core.refine.hair import ROWS, WIDTH, HairLayer
 from inversion_core.refine.outline import Shell
 
 # Columns of a layer's attributes.
@@ -84,12 +85,6 @@ class PhotoDetail:
     hair_colour: NDArray[np.float32]
     skin_colour: NDArray[np.float32]
     light: NDArray[np.float32]
-
-
-def smoothstep(x: NDArray, low: float, high: float) -> NDArray:
-    """0 below ``low``, 1 above ``high``, cubic between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def sampled(image: NDArray[np.float32], uv: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from inversion_core.camera import Camera
-from inversion_core.refine.hair import ROWS, STANDOFF, WIDTH, build_hair, flat_ears, hidden_ears, solved
+from inversion_core.refine.ears import flat_ears, hidden_ears, solved
+from inversion_core.refine.hair import ROWS, STANDOFF, WIDTH, build_hair
 
 
 @pytest.fixture(scope="module")
