@@ -62,6 +62,19 @@ def canonical(assets: Path, out: Path, minutes: float, device: str, seed: int) -
 
 
 @train.command()
+@assets_option
+@out_option
+@click.option(
+    "--size", type=click.IntRange(64, 4096), default=1024, show_default=True, help="Side of the picture."
+)
+def ageing(assets: Path, out: Path, size: int) -> None:
+    """Write the ratio of old to young skin."""
+    from inversion_core.training.ageing import build_ageing
+
+    click.echo(str(run(build_ageing(assets, out, size), "ageing")))
+
+
+@train.command()
 @out_option
 @minutes_option
 @device_option
@@ -72,3 +85,14 @@ def encoder(out: Path, minutes: float, device: str, seed: int) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     click.echo(str(run(train_encoder(out, minutes, device, seed), "encoder")))
+
+
+@train.command("small-generator")
+@out_option
+@minutes_option
+@click.option("--seed", type=int, default=0, show_default=True)
+def small_generator(out: Path, minutes: float, seed: int) -> None:
+    """Distil a small EG3D generator from the bundled model's heads, for comparing inversion methods."""
+    from inversion_core.training.small_generator import train_small_generator
+
+    click.echo(str(run(train_small_generator(out, minutes, seed), "small generator")))
