@@ -1,4 +1,7 @@
-"""``python -m app [PHOTO|PROJECT]``: opens the window; without a file, on the sample portrait."""
+"""``python -m app [PHOTO|PROJECT]``: opens the window; without a file, on the sample portrait.
+
+``--exit-after-first-picture`` closes it once a finished head is drawn, and tells when: what a build is tested with.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.native_dialog import tell
 from inversion_core.errors import BadInput, FacetError
 
 USAGE = "usage: python -m app [PHOTO|PROJECT]"
+TRIAL = "--exit-after-first-picture"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in ("-h", "--help"):
         print(USAGE)
         return 0
+    trial = given[:1] == [TRIAL]
+    given = given[1:] if trial else given
     if len(given) > 1 or (given and given[0].startswith("-")):
-        print(USAGE, file=sys.stderr)
+        tell(USAGE)
         return 2
     try:
         from app.system_check import check_system
@@ -30,13 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given and not Path(given[0]).is_file():
             raise BadInput(f"{given[0]} does not exist or is no file.", "Give a photo or a .facet project.")
     except FacetError as error:
-        print(f"{error.what}\n{error.hint}", file=sys.stderr)
+        tell(f"{error.what}\n{error.hint}")
         return error.exit_code
-    return run(given[0] if given else "sample:astronaut")
+    return run(given[0] if given else "sample:astronaut", trial)
 
 
-def run(name: str) -> int:
-    """Open the window on a file or "sample:NAME" and wait until it is closed."""
+def run(name: str, trial: bool = False) -> int:
+    """Open the window on a file or "sample:NAME" and wait until it is closed, or for a trial until a head is drawn."""
     from PySide6.QtWidgets import QApplication
 
     from app.collector import Collector
@@ -53,13 +60,18 @@ def run(name: str) -> int:
     window = MainWindow(settings=settings)
     sys.excepthook = window.on_exception
     window.show()
-    if not offer_recovery(window):
+    watch = None
+    if trial:
+        from app.trial import Trial
+
+        watch = Trial(window)
+    if trial or not offer_recovery(window):
         window.open(name)
     code = application.exec()
     collector.stop()
     # The lanes have been closed by the window; flush before the interpreter takes Qt down.
     logging.shutdown()
-    return code
+    return code or (watch.status if watch else 0)
 
 
 def keep_log(path: Path) -> None:

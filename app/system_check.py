@@ -28,11 +28,10 @@ def check_system() -> None:
     Raises:
         MissingResource: Qt, a display, or a system library is missing; the hint says what to install or do.
     """
-    for module in ("PySide6", "superqt"):
-        if importlib.util.find_spec(module) is None:
-            raise MissingResource(
-                f"The window needs {module}, which is not installed.", "Run: pip install 'facet[app]'"
-            )
+    if importlib.util.find_spec("PySide6") is None:
+        raise MissingResource(
+            "The window needs PySide6, which is not installed.", "Run: pip install 'facet[app]'"
+        )
     platform = qt_platform()
     if packages := missing_packages(window=True, screen=platform == "xcb"):
         raise MissingResource(

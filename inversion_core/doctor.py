@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -16,6 +17,8 @@ PACKAGES = (
     *("torch", "numpy", "scipy", "numba", "opencv-contrib-python", "mediapipe", "pillow", "scikit-image"),
     *("safetensors", "trimesh", "av", "PySide6-Essentials"),
 )
+HEADLESS = {"opencv-contrib-python": "opencv-contrib-python-headless"}
+"""Builds of the same package that the bundle holds instead: without windows of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,13 @@ def diagnose() -> Diagnosis:
         "cores": str(os.cpu_count()),
     }
     problems = []
+    # A built program has no environment to mend.
+    built = getattr(sys, "frozen", False)
+    remedy = "unpack Facet again" if built else "run ./run again to install it"
     for package in PACKAGES:
-        try:
-            facts[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            facts[package] = "not installed"
-            if package != "PySide6-Essentials":
-                problems.append(f"The package {package} is missing; run ./run again to install it.")
+        facts[package] = _version(package)
+        if facts[package] == "not installed" and package != "PySide6-Essentials":
+            problems.append(f"The package {package} is missing; {remedy}.")
     if facts["torch"] != "not installed":
         import torch
 
@@ -60,3 +63,11 @@ def diagnose() -> Diagnosis:
         facts["model"] = "missing"
         problems.append(str(error))
     return Diagnosis(facts, tuple(problems))
+
+
+def _version(package: str) -> str:
+    for name in (package, HEADLESS.get(package)):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            if name is not None:
+                return metadata.version(name)
+    return "not installed"

@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = (
+    "run",
+    "test",
+    "check",
+    ".ci/run",
+    *(f"packaging/{name}" for name in ("environment.sh", "build", "smoke")),
+)
 bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 
 
@@ -22,6 +29,8 @@ def copy(tmp_path):
         "pyproject.toml",
         "packaging/environment.sh",
         "packaging/constraints.txt",
+        "packaging/build",
+        "packaging/smoke",
     ):
         shutil.copy(ROOT / name, folder / name)
     return folder
@@ -32,7 +41,7 @@ def _call(folder, *words, **options):
 
 
 @bash
-@pytest.mark.parametrize("name", ["run", "test", "check", ".ci/run", "packaging/environment.sh"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_sound_bash(name):
     done = subprocess.run(["bash", "-n", str(ROOT / name)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -44,9 +53,21 @@ def test_help_and_wrong_calls(copy):
     assert done.returncode == 0 and "--headless" in done.stdout
     done = _call(copy, "run", "--wings")
     assert done.returncode == 2 and "--wings" in done.stderr
+    done = _call(copy, "run", "one.jpg", "two.jpg")
+    assert done.returncode == 2 and "one photo at a time" in done.stderr
     done = _call(copy, "run", "--headless", "--out")
     assert done.returncode == 2 and "--out" in done.stderr
     assert not (copy / ".venv").exists()
+
+
+@bash
+@pytest.mark.parametrize("name", ["packaging/build", "packaging/smoke"])
+def test_help_and_wrong_calls_of_packaging(copy, name):
+    done = _call(copy, name, "--help")
+    assert done.returncode == 0 and name in done.stdout
+    done = _call(copy, name, "--wings")
+    assert done.returncode == 2 and "--wings" in done.stderr
+    assert not (copy / "packaging/.venv-build").exists() and not (copy / "dist").exists()
 
 
 @bash

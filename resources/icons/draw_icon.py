@@ -1,34 +1,88 @@
-"""Draws Facet's icon, a head of flat planes, and the small marks of its controls beside this script."""
+"""Draws Facet's icon, a head cut like a stone, and the small marks of its controls beside this script."""
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 SIZE, OVER = 256, 4
-PLANES = (
-    ("#f0c48f", ((128, 22), (72, 52), (128, 84))),
-    ("#d9984f", ((128, 22), (184, 52), (128, 84))),
-    ("#e0a15e", ((72, 52), (58, 120), (128, 84))),
-    ("#b87a38", ((184, 52), (198, 120), (128, 84))),
-    ("#f6d9b3", ((58, 120), (128, 84), (114, 148))),
-    ("#cf8d45", ((198, 120), (128, 84), (142, 148))),
-    ("#ffe9cc", ((128, 84), (114, 148), (142, 148))),
-    ("#d9984f", ((58, 120), (114, 148), (86, 200))),
-    ("#9c632a", ((198, 120), (142, 148), (170, 200))),
-    ("#e8b478", ((114, 148), (142, 148), (128, 236))),
-    ("#c4843f", ((86, 200), (114, 148), (128, 236))),
-    ("#a86c30", ((170, 200), (142, 148), (128, 236))),
+GROUND = "#232427"
+SHADE, ACCENT, GLOW = (92, 52, 20), (224, 161, 94), (255, 238, 214)
+LIGHT = np.array([-0.52, -0.50, 0.69])
+"""Direction to the light: from the upper left, before the face."""
+
+TURN = 0.62
+"""The cosine at which a facet has the accent colour itself."""
+
+# Corners of one half of the head: x from the middle to the right, y down, z towards the onlooker.
+CORNERS = {
+    "crown": (0, 20, 4),
+    "crown_side": (46, 34, -16),
+    "temple": (78, 84, -34),
+    "forehead": (0, 62, 44),
+    "brow_mid": (0, 104, 50),
+    "brow": (36, 100, 40),
+    "brow_end": (68, 108, 4),
+    "eye": (38, 118, 22),
+    "eye_in": (16, 120, 32),
+    "nose_tip": (0, 152, 88),
+    "nose_wing": (18, 156, 44),
+    "cheek": (56, 146, 26),
+    "ear": (80, 136, -40),
+    "lip": (0, 172, 56),
+    "mouth": (26, 180, 36),
+    "jaw": (66, 188, -16),
+    "chin_top": (0, 196, 46),
+    "chin": (0, 222, 50),
+    "chin_side": (30, 216, 26),
+}
+FACETS = (
+    *(
+        "crown crown_side forehead",
+        "crown_side brow forehead",
+        "crown_side temple brow",
+        "temple brow_end brow",
+    ),
+    *("forehead brow brow_mid", "brow_mid brow eye_in", "brow eye eye_in", "brow brow_end eye"),
+    *("brow_mid eye_in nose_tip", "eye_in nose_wing nose_tip", "eye_in eye cheek", "eye_in cheek nose_wing"),
+    *("eye brow_end cheek", "brow_end temple ear", "brow_end ear cheek", "nose_tip nose_wing lip"),
+    *(
+        "nose_wing mouth lip",
+        "nose_wing cheek mouth",
+        "cheek ear jaw",
+        "cheek jaw mouth",
+        "lip mouth chin_top",
+    ),
+    *("mouth chin_side chin_top", "mouth jaw chin_side", "chin_top chin_side chin"),
 )
 
 
-def draw() -> Image.Image:
-    """The icon, (256, 256) RGBA."""
-    image = Image.new("RGBA", (SIZE * OVER, SIZE * OVER))
+def draw(size: int = SIZE) -> Image.Image:
+    """The icon, (size, size) RGBA."""
+    scale = size * OVER / SIZE
+    image = Image.new("RGBA", (size * OVER, size * OVER))
     pen = ImageDraw.Draw(image)
-    pen.rounded_rectangle((0, 0, SIZE * OVER - 1, SIZE * OVER - 1), 52 * OVER, "#232427")
-    for colour, corners in PLANES:
-        pen.polygon([(x * OVER, y * OVER) for x, y in corners], colour)
-    return image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    pen.rounded_rectangle((0, 0, size * OVER - 1, size * OVER - 1), 52 * scale, GROUND)
+    for facet in FACETS:
+        for side in (1, -1):
+            corners = np.array([CORNERS[name] for name in facet.split()], float) * (side, 1, 1)
+            normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+            normal *= np.sign(normal[2]) / np.linalg.norm(normal)
+            # Small icons fill their square a little more.
+            across = 1.0 if size >= 40 else 1.17
+            points = [((128 + x * across) * scale, (128 + (y - 122) * across) * scale) for x, y, _ in corners]
+            colour = _lit(float(normal @ LIGHT))
+            # A thin line of the same colour closes the seams between neighbours.
+            pen.polygon(points, colour, colour)
+    return image.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _lit(lightness: float) -> tuple[int, int, int]:
+    """The colour of a facet whose normal meets the light at this cosine."""
+    low, high = (0.0, TURN) if lightness < TURN else (TURN, 1.0)
+    from_, to = (SHADE, ACCENT) if lightness < TURN else (ACCENT, GLOW)
+    share = min(max((lightness - low) / (high - low), 0.0), 1.0)
+    return tuple(round(a + (b - a) * share) for a, b in zip(from_, to, strict=True))
 
 
 def draw_line(points: tuple[tuple[int, int], ...], colour: str) -> Image.Image:
