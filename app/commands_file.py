@@ -72,12 +72,12 @@ class FileCommands(QObject):
             self.controller.screenshot(path, shot)
 
     def do_copy_picture(self) -> None:
-        frame = self.viewport.frame
-        if frame is not None:
-            flat = QImage(frame.image.size(), QImage.Format.Format_RGB32)
+        if self.viewport.frame is not None:
+            image = self.viewport.picture()
+            flat = QImage(image.size(), QImage.Format.Format_RGB32)
             flat.fill(self.viewport.theme.ground_top)
             painter = QPainter(flat)
-            painter.drawImage(0, 0, frame.image)
+            painter.drawImage(0, 0, image)
             painter.end()
             QGuiApplication.clipboard().setImage(flat)
 

@@ -75,6 +75,7 @@ class Controller(QObject):
         self._workshop = Workshop(self.engine)
         self._activities: dict[int, Activity] = {}
         self._frame_job = 0
+        self._posed: Frame | None = None
         self.live = Lane("facet-live", self)
         self.batch = Lane("facet-batch", self)
         self.live.progressed.connect(self._on_preview)
@@ -110,26 +111,33 @@ class Controller(QObject):
         light: tuple[float, float],
         with_before: bool,
         smooth: int = 2,
+        as_head: bool = False,
     ) -> None:
-        """Ask for the picture of the session as it is now; earlier wishes are forgotten."""
+        """Ask for the picture of the session as it is now; earlier wishes are forgotten.
+
+        Args:
+            as_head: whether the viewport draws heads itself; a head that it has already comes at once.
+        """
         if self.session.inversion is None or self.model is None:
             return
-        self._frame_job = self.live.submit(
-            _Frames(
-                self._studio,
-                Request(
-                    self.session.inversion,
-                    dict(self.session.moves),
-                    self.model,
-                    self.camera(aspect=aspect),
-                    size,
-                    look,
-                    light,
-                    with_before,
-                    smooth,
-                ),
-            )
+        request = Request(
+            self.session.inversion,
+            dict(self.session.moves),
+            self.model,
+            self.camera(aspect=aspect),
+            size,
+            look,
+            light,
+            with_before,
+            smooth,
+            as_head,
         )
+        if self._posed is not None and self._posed.answers(request):
+            self.live.cancel()
+            self._frame_job = 0
+            self.frame_ready.emit(replace(self._posed, request=request, edit_milliseconds=0.0))
+        else:
+            self._frame_job = self.live.submit(_Frames(self._studio, request))
 
     @Slot(int, object)
     def _on_preview(self, number: int, step: Progress) -> None:
@@ -139,6 +147,7 @@ class Controller(QObject):
     @Slot(int, object)
     def _on_frame(self, number: int, frame: Frame) -> None:
         if number == self._frame_job:
+            self._posed = frame if frame.drawn_by_viewport else None
             self.frame_ready.emit(frame)
 
     @Slot(int, object)

@@ -86,13 +86,14 @@ class ShortcutsDialog(QDialog):
         return QKeySequence(keys).toString(QKeySequence.SequenceFormat.NativeText)
 
 
-def diagnostics(settings: Settings, model: str) -> str:
+def diagnostics(settings: Settings, model: str, renderer: str = "") -> str:
     """Versions, the machine and the end of the log, as text to send along with a report."""
     lines = [
         f"Python      {sys.version.split()[0]}",
         f"System      {platform.platform()}",
         f"Qt          {qVersion()} ({QApplication.platformName()})",
         f"Model       {model}",
+        f"Drawing     {renderer}",
     ]
     for package in PACKAGES:
         try:
@@ -112,11 +113,13 @@ def diagnostics(settings: Settings, model: str) -> str:
 class DiagnosticsDialog(QDialog):
     """The diagnostics, with a button that copies them."""
 
-    def __init__(self, settings: Settings, model: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Settings, model: str, parent: QWidget | None = None, renderer: str = ""
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Diagnostics"))
         self.resize(620, 460)
-        self.text = QPlainTextEdit(diagnostics(settings, model))
+        self.text = QPlainTextEdit(diagnostics(settings, model, renderer))
         self.text.setReadOnly(True)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

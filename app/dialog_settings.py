@@ -44,6 +44,14 @@ class SettingsDialog(QDialog):
         self.smooth = self._choice(
             "smooth", ((1, self.tr("Fast")), (2, self.tr("Smooth")), (3, self.tr("Smoothest")))
         )
+        self.renderer = self._choice(
+            "renderer",
+            (
+                ("automatic", self.tr("Automatic")),
+                ("opengl", self.tr("OpenGL")),
+                ("cpu", self.tr("Processor")),
+            ),
+        )
         self.yaw = self._angle("yaw_limit", 90)
         self.pitch = self._angle("pitch_limit", 80)
         self.autosave = roomy(QSpinBox())
@@ -58,6 +66,7 @@ class SettingsDialog(QDialog):
         form.addRow(self.tr("Colours"), self.theme)
         form.addRow(self.tr("Mouse"), self.scheme)
         form.addRow(self.tr("Edges when still"), self.smooth)
+        form.addRow(self.tr("Draw with"), self.renderer)
         form.addRow(self.tr("Turn at most"), self.yaw)
         form.addRow(self.tr("Tilt at most"), self.pitch)
         form.addRow(self.tr("Keep a copy every"), self.autosave)
@@ -93,7 +102,15 @@ class SettingsDialog(QDialog):
         return box
 
     def _show(self) -> None:
-        for widget in (self.theme, self.scheme, self.smooth, self.yaw, self.pitch, self.autosave):
+        for widget in (
+            self.theme,
+            self.scheme,
+            self.smooth,
+            self.renderer,
+            self.yaw,
+            self.pitch,
+            self.autosave,
+        ):
             widget.blockSignals(True)
             value = self.settings.value(widget.property("setting"))
             if isinstance(widget, QComboBox):

@@ -39,6 +39,7 @@ class Request:
         look, light: how it is shown; see :func:`app.pictures.picture`.
         with_before: whether the untouched head is wanted beside it.
         smooth: samples across a pixel of the full picture.
+        as_head: whether the viewport draws the head itself, where its kind can be drawn so.
     """
 
     inversion: Inversion
@@ -50,16 +51,18 @@ class Request:
     light: tuple[float, float] = (-0.6, 0.5)
     with_before: bool = False
     smooth: int = 2
+    as_head: bool = False
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A delivered picture.
+    """A delivered picture, or the head for a viewport that draws it itself.
 
     Attributes:
-        image: the edited head; before: the untouched one, or None.
+        image: the edited head's picture; before: the untouched one's, or None. No pixels where the viewport draws.
         milliseconds: what the drawing took; edit_milliseconds: what the edit took, 0 when none was needed.
         final: whether this is the full picture of its request.
+        head, before_head: what is shown, for viewports that draw it; before_head is None where nothing was moved.
     """
 
     request: Request
@@ -68,6 +71,21 @@ class Frame:
     milliseconds: float
     edit_milliseconds: float
     final: bool
+    head: Any = None
+    before_head: Any = None
+
+    @property
+    def drawn_by_viewport(self) -> bool:
+        """Whether the head is there but no picture of it."""
+        return self.head is not None and self.image.isNull()
+
+    def answers(self, request: Request) -> bool:
+        """Whether the heads of this frame are those of another request, too."""
+        own = self.request
+        same = (
+            own.inversion is request.inversion and own.model is request.model and own.moves == request.moves
+        )
+        return self.drawn_by_viewport and request.as_head and same and own.with_before >= request.with_before
 
 
 @dataclass
@@ -84,6 +102,8 @@ class Studio:
         head = self.head(request, request.moves)
         before = self.head(request, {}) if request.with_before and request.moves else None
         edited = (time.perf_counter() - started) * 1000
+        if request.as_head and self.engine.gl_draws(head):
+            return Frame(request, QImage(), None, 0.0, edited, True, head, before)
         size = min(self.preview_size, request.size)
         started = time.perf_counter()
         image = self._drawn(head, request, size)
@@ -105,7 +125,7 @@ class Studio:
         if request.with_before:
             untouched = image if before is None else (yield from self._full(before, request))
         spent = time.perf_counter() - started
-        return Frame(request, image, untouched, spent * 1000, edited, True)
+        return Frame(request, image, untouched, spent * 1000, edited, True, head, before)
 
     def head(self, request: Request, moves: Mapping[str, float]) -> Any:
         """The head of the request's inversion with these moves, made only when it is not at hand."""

@@ -12,6 +12,7 @@ DEFAULTS: dict[str, object] = {
     "theme": "dark",
     "scheme": "facet",
     "smooth": 2,
+    "renderer": "automatic",
     "yaw_limit": 75.0,
     "pitch_limit": 40.0,
     "autosave_seconds": 60,

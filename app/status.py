@@ -55,7 +55,7 @@ class Status(QStatusBar):
         if frame.edit_milliseconds > 1:
             parts.append(self.tr("edit {ms:.0f} ms").format(ms=frame.edit_milliseconds))
         parts.append(self.tr("frame {ms:.0f} ms").format(ms=frame.milliseconds))
-        parts.append(f"{frame.image.width()} px")
+        parts.append("OpenGL" if frame.drawn_by_viewport else f"{frame.image.width()} px")
         self.figures.setText("  ·  ".join(parts))
 
     def show_model(self, title: str, device: str) -> None:

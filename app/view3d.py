@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -35,8 +36,20 @@ class Compare(Enum):
     SIDE = "side"
 
 
+@dataclass(frozen=True)
+class Pane:
+    """A place for a head: whether it is the untouched one, where the picture lies, and what of it is seen."""
+
+    before: bool
+    place: QRectF
+    clip: QRectF
+
+
 class View3D(QWidget):
-    """The head, from where the artist looks; asks for views and never draws the head itself."""
+    """The head, from where the artist looks; asks for views and never draws the head itself.
+
+    Pictures come with the frames; where a canvas covers the viewport, it paints the frames' heads instead.
+    """
 
     view_asked = Signal(object)
     """A :class:`View` that a gesture leads to."""
@@ -54,6 +67,7 @@ class View3D(QWidget):
         self.peeking = False
         self.frame: Frame | None = None
         self.awaited: QImage | None = None
+        self.canvas: QWidget | None = None
         self.divider = 0.5
         self._held: tuple[str, QPointF] | None = None
         self.setMinimumSize(320, 320)
@@ -70,14 +84,15 @@ class View3D(QWidget):
     @property
     def shorter(self) -> int:
         """The shorter side of one picture in widget pixels."""
-        return max(min(self._pane_width, self.height()), 1)
+        return max(min(self.pane_width, self.height()), 1)
 
     @property
     def longer(self) -> int:
-        return max(self._pane_width, self.height(), 1)
+        return max(self.pane_width, self.height(), 1)
 
     @property
-    def _pane_width(self) -> int:
+    def pane_width(self) -> int:
+        """Width of one picture in widget pixels."""
         return self.width() // 2 if self.compare is Compare.SIDE else self.width()
 
     @property
@@ -88,6 +103,29 @@ class View3D(QWidget):
         """Show this picture from now on; None empties the viewport."""
         self.frame = frame
         self.update()
+        if self.canvas is not None:
+            self.canvas.moved()
+
+    def adopt(self, canvas: QWidget | None) -> None:
+        """Let a canvas cover the viewport and paint it from now on; None paints here."""
+        if self.canvas is not None:
+            self.canvas.hide()
+            self.canvas.deleteLater()
+        self.canvas = canvas
+        if canvas is not None:
+            canvas.setGeometry(self.rect())
+            canvas.show()
+        self.update()
+
+    def picture(self) -> QImage:
+        """The edited head as it is shown, square and without the ground; there must be a frame."""
+        assert self.frame is not None
+        drawn = self.canvas is not None and self.frame.drawn_by_viewport
+        return self.canvas.picture(self.frame) if drawn else self.frame.image
+
+    def update(self) -> None:
+        """Paint soon, by whatever paints."""
+        super().update() if self.canvas is None else self.canvas.update()
 
     def await_head(self, photo: QImage | None) -> None:
         """Show the photo, dimmed, until the first picture of its head is there; None shows nothing."""
@@ -95,59 +133,67 @@ class View3D(QWidget):
         self.update()
 
     def paintEvent(self, _event) -> None:
-        painter = QPainter(self)
-        painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
-        self._paint_ground(painter)
-        frame = self.frame
-        if frame is None:
-            if self.awaited is not None:
-                self._paint_awaited(painter, self.awaited)
-            return
-        whole = QRectF(self.rect())
-        before = frame.before or frame.image
-        if self.peeking:
-            self._paint_head(painter, before, whole)
-            self._paint_label(painter, self.tr("Before"), QPointF(whole.center().x(), 0), centred=True)
-        elif self.compare is Compare.SPLIT:
-            x = self.divider * self.width()
-            for image, clip in (
-                (before, QRectF(0, 0, x, self.height())),
-                (frame.image, QRectF(x, 0, self.width() - x, self.height())),
-            ):
-                painter.save()
-                painter.setClipRect(clip)
-                self._paint_head(painter, image, whole)
-                painter.restore()
-            self._paint_divider(painter, x)
-        elif self.compare is Compare.SIDE:
-            half = self.width() / 2
-            for image, left, text in (
-                (before, 0.0, self.tr("Before")),
-                (frame.image, half, self.tr("After")),
-            ):
-                pane = QRectF(left, 0, half, self.height())
-                painter.save()
-                painter.setClipRect(pane)
-                self._paint_head(painter, image, pane)
-                painter.restore()
-                self._paint_label(painter, text, QPointF(pane.center().x(), 0), centred=True)
-        else:
-            self._paint_head(painter, frame.image, whole)
-        if self.hasFocus():
-            painter.setPen(QPen(self.theme.focus, 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        if self.canvas is None:
+            painter = QPainter(self)
+            self.paint_ground(painter)
+            self.paint_pictures(painter)
+            self.paint_over(painter)
 
-    def _paint_ground(self, painter: QPainter) -> None:
+    def panes(self) -> list[Pane]:
+        """Where heads are shown; empty while there is none."""
+        whole = QRectF(self.rect())
+        if self.frame is None:
+            return []
+        if self.compare is Compare.SPLIT and not self.peeking:
+            x = self._divider_at
+            left, right = QRectF(0, 0, x, self.height()), QRectF(x, 0, self.width() - x, self.height())
+            return [Pane(True, whole, left), Pane(False, whole, right)]
+        if self.compare is Compare.SIDE and not self.peeking:
+            half = self.width() / 2
+            sides = (QRectF(left, 0, half, self.height()) for left in (0.0, half))
+            return [Pane(before, side, side) for before, side in zip((True, False), sides, strict=True)]
+        return [Pane(self.peeking, whole, whole)]
+
+    @property
+    def _divider_at(self) -> int:
+        return round(self.divider * self.width())
+
+    def paint_ground(self, painter: QPainter) -> None:
+        """Paint what lies behind heads."""
         ground = QLinearGradient(0, 0, 0, self.height())
         ground.setColorAt(0, self.theme.ground_top)
         ground.setColorAt(1, self.theme.ground_bottom)
         painter.fillRect(self.rect(), ground)
 
-    def _paint_head(self, painter: QPainter, image: QImage, pane: QRectF) -> None:
-        side = max(pane.width(), pane.height())
-        centre = pane.center()
-        painter.drawImage(QRectF(centre.x() - side / 2, centre.y() - side / 2, side, side), image)
+    def paint_pictures(self, painter: QPainter) -> None:
+        """Paint the frame's pictures."""
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        for pane in self.panes():
+            image = self.frame.before or self.frame.image if pane.before else self.frame.image
+            side, centre = max(pane.place.width(), pane.place.height()), pane.place.center()
+            painter.save()
+            painter.setClipRect(pane.clip)
+            painter.drawImage(QRectF(centre.x() - side / 2, centre.y() - side / 2, side, side), image)
+            painter.restore()
+
+    def paint_over(self, painter: QPainter) -> None:
+        """Paint labels, divider and frame, or the photo whose head is awaited."""
+        painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
+        if self.frame is None:
+            if self.awaited is not None:
+                self._paint_awaited(painter, self.awaited)
+            return
+        panes = self.panes()
+        if self.compare is Compare.SPLIT and not self.peeking:
+            self._paint_divider(painter, self._divider_at)
+        elif len(panes) > 1 or self.peeking:
+            for pane in panes:
+                text = self.tr("Before") if pane.before else self.tr("After")
+                self._paint_label(painter, text, QPointF(pane.place.center().x(), 0), centred=True)
+        if self.hasFocus():
+            painter.setPen(QPen(self.theme.focus, 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def _paint_awaited(self, painter: QPainter, image: QImage) -> None:
         side = self.shorter * FIRST_ZOOM
@@ -295,13 +341,20 @@ class View3D(QWidget):
         else:
             super().keyReleaseEvent(event)
 
+    def focusInEvent(self, event) -> None:
+        super().focusInEvent(event)
+        self.update()
+
     def focusOutEvent(self, event) -> None:
         if self.peeking:
             self._peek(False)
         super().focusOutEvent(event)
+        self.update()
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)
+        if self.canvas is not None:
+            self.canvas.setGeometry(self.rect())
         self.resized.emit()
 
     def ask(self, view: View) -> None:

@@ -30,6 +30,7 @@ from app.docks import arrange, make_docks
 from app.engine import Engine
 from app.files import FileDesk
 from app.frames import Frame
+from app.gl_choice import GLChoice
 from app.icons import application_icon, icon
 from app.messages import explain
 from app.panel_attributes import AttributePanel
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1360, 860)
         self._make_parts()
+        self.gl = GLChoice(self.viewport, self.controller.batch, self.settings, self)
         self.file_commands = FileCommands(self, self.controller, self.files, self.viewport)
         self.edit_commands = EditCommands(self.session, self)
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
@@ -160,6 +162,8 @@ class MainWindow(QMainWindow):
         viewport.reset_asked.connect(session.reset_view)
         viewport.peek_changed.connect(self._wish)
         viewport.resized.connect(self._wish)
+        self.gl.changed.connect(self._wish)
+        self.gl.painted.connect(self.status.show_frame)
         self.status.stop.clicked.connect(controller.stop)
         self.welcome.open_asked.connect(self.file_commands.do_open)
         self.file_commands.open_asked.connect(self.open)
@@ -187,6 +191,7 @@ class MainWindow(QMainWindow):
         apply_theme(QApplication.instance(), self.theme)
         self.viewport.theme = self.photo.canvas.theme = self.theme
         self.viewport.scheme = Scheme(settings.text("scheme"))
+        self.gl.settle()
         session.limits = (
             float(np.radians(settings.number("yaw_limit"))),
             float(np.radians(settings.number("pitch_limit"))),
@@ -253,11 +258,14 @@ class MainWindow(QMainWindow):
             self.light,
             view.wants_before,
             int(self.settings.number("smooth")),
+            self.gl.draws(self.look),
         )
 
     def _on_frame(self, frame: Frame) -> None:
         self.viewport.show_frame(frame)
-        self.status.show_frame(frame)
+        if not frame.drawn_by_viewport:
+            self.status.show_frame(frame)
+        self.gl.consider(frame)
 
     def _on_done(self, activity: Activity, result) -> None:
         texts = {
@@ -371,7 +379,9 @@ class MainWindow(QMainWindow):
         dialog_help.ShortcutsDialog(self).exec()
 
     def do_diagnostics(self) -> None:
-        dialog_help.DiagnosticsDialog(self.settings, self.status.model.text(), self).exec()
+        dialog_help.DiagnosticsDialog(
+            self.settings, self.status.model.text(), self, self.gl.described()
+        ).exec()
 
     def do_about(self) -> None:
         dialog_help.show_about(self, self.controller.model)

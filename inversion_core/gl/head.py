@@ -219,7 +219,11 @@ class HeadRenderer:
             "lead": 0.0,
         }
         settings = {
-            "head": ("person", "person", {"trimmed": False, "inner_share": 1.0, "straight": near_photo * head.likeness}),
+            "head": (
+                "person",
+                "person",
+                {"trimmed": False, "inner_share": 1.0, "straight": near_photo * head.likeness},
+            ),
             "shell": ("person", "person", {"trimmed": True, "inner_share": INNER_SHARE, "straight": 0.0}),
             "hair": (
                 "hair",

@@ -18,7 +18,16 @@ class Stamp:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._program = program(context, "fullscreen.vert", "picture.frag")
+        self._ground = program(context, "fullscreen.vert", "ground.frag")
         self._whole = context.vertex_array(self._program, [])
+        self._under = context.vertex_array(self._ground, [])
+
+    def ground(self, onto: Framebuffer, top: tuple[float, ...], bottom: tuple[float, ...]) -> None:
+        """Fill a framebuffer from one RGB colour at the top to another at the bottom, in [0, 1]."""
+        onto.use()
+        self.context.enable_only(moderngl.NOTHING)
+        put(self._ground, top=top, bottom=bottom, height=float(onto.height))
+        self._under.render(moderngl.TRIANGLES, 3)
 
     def put(
         self, picture: Texture, onto: Framebuffer, place: tuple[int, int, int, int], clip=None, smooth=True
@@ -45,5 +54,5 @@ class Stamp:
 
     def release(self) -> None:
         """Give back what is held on the graphics card."""
-        self._whole.release()
-        self._program.release()
+        for part in (self._whole, self._under, self._program, self._ground):
+            part.release()
