@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
+from inversion_core.compiled import parallel
 
 NOTHING = -1
 """Face index of an empty pixel."""
@@ -38,7 +39,7 @@ class Fragments:
         return self.face != NOTHING
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _rasterise(points, faces, face, weights, depth, bands):
     height, width = face.shape
     for band in nb.prange(bands):
@@ -110,13 +111,21 @@ def rasterise_screen(
     face = np.full((height, width), NOTHING, np.int32)
     weights = np.zeros((height, width, 2), np.float32)
     depth = np.full((height, width), _FAR, np.float32)
-    bands = max(1, min(2 * nb.get_num_threads(), height // 16))
-    points = np.ascontiguousarray(points, np.float32)
-    _rasterise(points, np.ascontiguousarray(faces, np.int32), face, weights, depth, bands)
+    rasterise_into(points, faces, (face, weights, depth))
     return Fragments(face, weights, depth)
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+def rasterise_into(
+    points: NDArray[np.float32], faces: NDArray[np.int32], buffers: tuple[NDArray, NDArray, NDArray]
+) -> None:
+    """As :func:`rasterise_screen`, over what face, weights and depth of one picture already show."""
+    face, weights, depth = buffers
+    bands = max(1, min(2 * nb.get_num_threads(), len(face) // 16))
+    points = np.ascontiguousarray(points, np.float32)
+    _rasterise(points, np.ascontiguousarray(faces, np.int32), face, weights, depth, bands)
+
+
+@parallel
 def _interpolate(face, weights, faces, values, out):
     height, width = face.shape
     channels = values.shape[1]

@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from inversion_core.compiled import parallel
 from inversion_core.rasterise import Fragments
 
 SPARED = 0.8
@@ -24,7 +25,7 @@ def _texel(image, u, v, channel):
     ) * b
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _shade(face, weights, faces, values, light, under, tones, photo, other, masks, channel, straight, out):
     height, width = face.shape
     for y in nb.prange(height):
