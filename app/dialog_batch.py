@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import level
 from app.settings import Settings
 
 
@@ -78,7 +79,7 @@ class BatchDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(14)
-        layout.addLayout(form)
+        layout.addLayout(level(form))
         layout.addWidget(note)
         layout.addWidget(buttons)
         self._recall()
@@ -155,6 +156,7 @@ class BatchResultDialog(QDialog):
             if entry.state == "failed":
                 self.list.addItem(f"{entry.photo}: {entry.what} {entry.hint}")
         self.list.setVisible(bool(failed))
+        self.list.setFixedHeight(min(44 * failed + 12, 280))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         open_report = buttons.addButton(self.tr("Open report"), QDialogButtonBox.ButtonRole.ActionRole)
         open_folder = buttons.addButton(self.tr("Open folder"), QDialogButtonBox.ButtonRole.ActionRole)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import roomy
+from app.fields import level, roomy
 from app.settings import Settings
 from inversion_core.errors import FacetError
 from inversion_core.geometry.mesh_options import MeshOptions, check_options
@@ -71,7 +71,7 @@ class ExportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(14)
-        layout.addLayout(form)
+        layout.addLayout(level(form))
         layout.addWidget(self.note)
         layout.addWidget(buttons)
         browse.clicked.connect(self._browse)

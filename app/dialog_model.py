@@ -55,6 +55,7 @@ class ModelDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.add_button = buttons.addButton(self.tr("Add model"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.add_button.setDefault(True)
+        buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         buttons.accepted.connect(self._on_add)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

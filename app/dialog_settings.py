@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import roomy
+from app.fields import level, roomy
 from app.settings import Settings
 
 
@@ -80,7 +80,7 @@ class SettingsDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(16)
-        layout.addLayout(form)
+        layout.addLayout(level(form))
         layout.addWidget(buttons)
         self._show()
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import roomy
+from app.fields import level, roomy
 
 
 class TurntableDialog(QDialog):
@@ -56,7 +56,7 @@ class TurntableDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 18, 20, 16)
         layout.setSpacing(14)
-        layout.addLayout(form)
+        layout.addLayout(level(form))
         layout.addWidget(buttons)
 
     @property
