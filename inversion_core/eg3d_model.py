@@ -24,6 +24,7 @@ from inversion_core.directions import EditDirection, edit_offsets, installed_dir
 from inversion_core.edit import Inversion
 from inversion_core.errors import BadInput, ProjectUnreadable
 from inversion_core.generators.eg3d import TriPlaneGenerator
+from inversion_core.geometry.density_surface import density_surface
 from inversion_core.image import from_signed, to_float, to_signed
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
@@ -33,7 +34,7 @@ from inversion_core.portrait import Portrait
 from inversion_core.refine.goae import GOAE, SPLIT, GOAEInversion
 from inversion_core.refine.occlusion import fused_planes
 from inversion_core.rendering import Rendering
-from inversion_core.samples import density_grid, label_of, surface_mesh
+from inversion_core.samples import SURFACE_DENSITY, label_of
 from inversion_core.task import Progress, Task
 
 MESH_RESOLUTION = 256
@@ -94,8 +95,8 @@ class PlanesHead:
 
     def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
         """The surface by marching cubes on a grid of ``resolution``³ densities, with the field's colours."""
-        grid = yield from density_grid(self.generator, self.planes, resolution or MESH_RESOLUTION)
-        return surface_mesh(self.generator, self.planes, grid)
+        resolution = resolution or MESH_RESOLUTION
+        return (yield from density_surface(self.generator, self.planes, resolution, SURFACE_DENSITY))
 
 
 class EG3DModel:

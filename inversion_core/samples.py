@@ -19,6 +19,7 @@ from torch import Tensor
 from inversion_core.camera import Camera
 from inversion_core.errors import UsageError
 from inversion_core.generators.eg3d import TriPlaneGenerator
+from inversion_core.geometry.density_surface import BORDER, grid_points
 from inversion_core.geometry.mrc import write_mrc
 from inversion_core.image import from_signed, save_image, write_atomic
 from inversion_core.mesh import Mesh
@@ -136,8 +137,7 @@ def density_grid(
 ) -> Task[NDArray[np.float32]]:
     """(N, N, N) float32 raw densities over x, y and z of the generator's box.
 
-    The points are the official script's: its x and y are quotients that were never rounded down, which shears
-    the grid by up to one voxel.
+    The points are the official script's, see :func:`inversion_core.geometry.density_surface.grid_points`.
     """
     box = generator.settings.volume.box_warp
     total = resolution**3
@@ -145,11 +145,7 @@ def density_grid(
     for start in range(0, total, POINTS_AT_ONCE):
         yield Progress(start, total, "Sampling the volume")
         index = torch.arange(start, min(start + POINTS_AT_ONCE, total))
-        row = index.float() / resolution
-        voxels = torch.stack(
-            [(row / resolution) % resolution, row % resolution, (index % resolution).float()], 1
-        )
-        points = (voxels * (box / (resolution - 1)) - box / 2)[None].to(planes.device)
+        points = grid_points(index, resolution, box)[None].to(planes.device)
         grid[start : start + len(index)] = generator.density(planes, points)[0, :, 0].cpu().numpy()
     return grid.reshape(resolution, resolution, resolution)
 
@@ -157,7 +153,7 @@ def density_grid(
 def official_volume(grid: NDArray[np.float32], border: float = BORDER_DENSITY) -> NDArray[np.float32]:
     """The density grid as the official ``.mrc`` has it: x mirrored, a border of 30/256 replaced."""
     volume = grid[::-1].copy()
-    pad = int(30 * grid.shape[0] / 256)
+    pad = int(BORDER * grid.shape[0])
     if pad:
         for axis in range(3):
             sides = np.moveaxis(volume, axis, 0)
