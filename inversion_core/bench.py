@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core import pipeline
+from inversion_core.gl.context import NoOpenGL
 from inversion_core.metrics import psnr
 from inversion_core.model import FaceModel
 from inversion_core.portrait import Portrait
@@ -25,7 +26,7 @@ SWING = np.radians(30)
 REFERENCE_SIZE = 128
 FRAMES = 8
 """Frames of one timed swing."""
-NO_GL = "There is no OpenGL renderer yet."
+GL_SIZES = (128, 256, 512)
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,9 @@ def run_bench(model: FaceModel, portrait: Portrait, repeats: int = 5) -> Task[Be
     figures["edit_preview_ms"] = 1e3 * median_seconds(lambda: moved(128), repeats)
     figures["edit_full_ms"] = 1e3 * median_seconds(lambda: moved(256), repeats)
     yield Progress(3, total, "the plain renderer")
-    notes = {"gl_vs_reference_psnr": NO_GL}
+    notes: dict[str, str] = {}
     figures |= _against_reference(head, cameras, curve[REFERENCE_SIZE], repeats, notes)
-    figures["gl_vs_reference_psnr"] = None
+    figures |= _with_gl(head, cameras, repeats, notes)
     for step, size in ((4, 256), (5, 512)):
         yield Progress(step, total, f"marching cubes at {size}")
         seconds = median_seconds(lambda size=size: _finished(pipeline.sculpt(head, size)), repeats)
@@ -170,6 +171,20 @@ def _against_reference(
         "orbit_speedup_vs_reference": slow / frame_seconds,
         "psnr_vs_reference": psnr(fast, plain, np.ones(plain.shape[:2], np.float32)),
     }
+
+
+def _with_gl(head: Any, cameras: list, repeats: int, notes: dict[str, str]) -> dict[str, float | None]:
+    """Frames a second of the swing with OpenGL, and its likeness to the core's renderer in the worst frame."""
+    names = ["gl_vs_reference_psnr", *(f"gl_orbit_fps_{size}" for size in GL_SIZES)]
+    try:
+        from inversion_core.gl.measure import measured_swing
+
+        swing = measured_swing(head, cameras, GL_SIZES, repeats)
+    except (ImportError, NoOpenGL) as error:
+        notes["gl_vs_reference_psnr"] = str(error)
+        return dict.fromkeys(names)
+    notes["gl"] = swing.driver
+    return dict(zip(names, (swing.psnr, *(1 / swing.seconds[size] for size in GL_SIZES)), strict=True))
 
 
 def draw_chart(report: BenchReport) -> NDArray[np.uint8]:

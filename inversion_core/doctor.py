@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from inversion_core.errors import FacetError
+from inversion_core.gl.context import NoOpenGL, found_gl
 from inversion_core.model import load_model
 from inversion_core.system_check import missing_packages
 
@@ -53,6 +54,11 @@ def diagnose() -> Diagnosis:
 
         facts["cuda"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
         facts["mps"] = "yes" if torch.backends.mps.is_available() else "no"
+    try:
+        facts["opengl"] = str(found_gl())
+    except NoOpenGL as error:
+        # No problem: the processor draws then.
+        facts["opengl"] = f"none: {error.what}"
     missing = missing_packages(window=True)
     if missing:
         problems.append(f"System libraries are missing; run: sudo apt-get install {' '.join(missing)}")

@@ -39,6 +39,7 @@ RANKS = (
         "render",
         "relight",
         "wireframe",
+        "gl",
     ),
     (
         "geometry",

@@ -3,16 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from inversion_core.camera import Camera
-from inversion_core.gl.context import standalone_context
+from inversion_core.gl.context import NoOpenGL, described, standalone_context
 from inversion_core.gl.head import HeadRenderer, draws
+from inversion_core.metrics import psnr
 
 SIZE, REPEATS = 512, 3
+LIKENESS_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Swing:
+    """What turning a head measured: the driver, median seconds a frame by side in pixels, and in dB how like the
+    core's pictures the least like one is."""
+
+    driver: str
+    seconds: Mapping[int, float]
+    psnr: float
+
+
+def measured_swing(head: Any, cameras: Sequence[Camera], sizes: Sequence[int], repeats: int) -> Swing:
+    """Draw a head through all cameras at all sizes, and compare at :data:`LIKENESS_SIZE`.
+
+    Raises:
+        NoOpenGL: there is no context without a window, or nothing draws this kind of head.
+    """
+    if not draws(head):
+        raise NoOpenGL("Heads of this model are not drawn with OpenGL.")
+    context = standalone_context()
+    try:
+        renderer = HeadRenderer(context)
+        renderer.show(head)
+
+        def swing(size: int) -> None:
+            for camera in cameras:
+                renderer.draw(camera, (size, size))
+            context.finish()
+
+        seconds = {size: median_time(lambda size=size: swing(size), repeats) / len(cameras) for size in sizes}
+        whole = np.ones((LIKENESS_SIZE, LIKENESS_SIZE), np.float32)
+        likeness = min(
+            psnr(renderer.render(head, c, LIKENESS_SIZE).over(), head.view(c, LIKENESS_SIZE).over(), whole)
+            for c in cameras
+        )
+        return Swing(str(described(context)), seconds, likeness)
+    finally:
+        context.release()
 
 
 def compared(head: Any, camera: Camera, size: int = SIZE) -> tuple[float, float] | None:
@@ -33,7 +75,6 @@ def compared(head: Any, camera: Camera, size: int = SIZE) -> tuple[float, float]
             context.finish()
 
         times = median_time(with_gl), median_time(lambda: head.view(camera, size))
-        renderer.release()
         return times
     finally:
         context.release()

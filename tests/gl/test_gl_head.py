@@ -19,9 +19,18 @@ LEAST_PSNR = 45.0
 def renderer(context):
     from inversion_core.gl.head import HeadRenderer
 
-    made = HeadRenderer(context)
+    with context:
+        made = HeadRenderer(context)
     yield made
-    made.release()
+    with context:
+        made.release()
+
+
+@pytest.fixture(autouse=True)
+def _current(context):
+    """Other tests make contexts of their own, which are current then."""
+    with context:
+        yield
 
 
 @pytest.fixture(scope="module")
