@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ from inversion_core.refine.canonical import (
     smoothstep,
     with_vertices,
 )
+from inversion_core.refine.chart import ATLAS_SIZE, Chart, make_chart
 from inversion_core.refine.ears import flat_ears, hidden_ears
 from inversion_core.refine.hair import build_hair
 from inversion_core.refine.matte import decontaminated
@@ -126,6 +127,11 @@ class BundledModel:
         return wire_edges(self.template)
 
     @cached_property
+    def chart(self) -> Chart:
+        """The template's atlas, for colours that come from more than one photo."""
+        return make_chart(self.template)
+
+    @cached_property
     def encoder(self) -> HeadEncoder:
         from inversion_core.encoders.heads import load_encoder
 
@@ -133,18 +139,39 @@ class BundledModel:
 
     # ---- once per photo -------------------------------------------------------------------------------------
 
-    def invert(self, portrait: Portrait) -> Task[Inversion]:
-        """Fit codes and camera, find hair and clothes, and fuse the photo's detail."""
+    def invert(self, portrait: Portrait, others: Sequence[Portrait] = ()) -> Task[Inversion]:
+        """Fit codes and camera, find hair and clothes, and fuse the photo's detail.
+
+        Args:
+            others: more photos of the same person, for what the first one does not show.
+        """
         started = time.perf_counter()
+        if others:
+            from inversion_core.several import invert_several
+
+            return (yield from invert_several(self, [portrait, *others]))
         yield Progress(0, 6, "fitting the face")
-        template = self.template
         codes = self.encoder.encode(portrait.image, portrait.landmarks)
-        fit = fit_landmarks(template, portrait.landmarks, portrait.camera, identity=codes.identity)
-        corrective = snapped(template, fit, portrait.landmarks)
-        corrective += closed_lips(template, fit.coarse + corrective, portrait.landmarks)
-        corrective += seated_teeth(template, fit.coarse + corrective)
-        coarse = fit.coarse + corrective
+        fit = fit_landmarks(self.template, portrait.landmarks, portrait.camera, identity=codes.identity)
+        corrective = self.corrected(fit, portrait.landmarks)
         portrait = replace(portrait, camera=fit.camera)
+        detail = yield from self.fused(portrait, fit, corrective)
+        yield Progress(5, 6, "checking")
+        inversion = self.inversion(portrait, fit, detail, "encoder and landmarks")
+        yield Progress(6, 6, "done")
+        return replace(inversion, seconds=time.perf_counter() - started)
+
+    def corrected(self, fit: HeadFit, landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(C, 3) offsets beyond the fit's codes that bring its coarse vertices to the photo's landmarks."""
+        template = self.template
+        offsets = snapped(template, fit, landmarks)
+        offsets += closed_lips(template, fit.coarse + offsets, landmarks)
+        return offsets + seated_teeth(template, fit.coarse + offsets)
+
+    def fused(self, portrait: Portrait, fit: HeadFit, corrective: NDArray[np.float32]) -> Task[PhotoDetail]:
+        """What one photo contributes to the head that was fitted to it; the portrait has the fit's camera."""
+        template = self.template
+        coarse = fit.coarse + corrective
         yield Progress(1, 6, "finding the hair")
         hair_share = hair_mask(portrait)
         yield Progress(2, 6, "shaping the hair")
@@ -183,13 +210,13 @@ class BundledModel:
             lying,
             self.albedo,
         )
-        detail = _as_stored(replace(detail, light=estimate_light(template, detail)))
+        return replace(detail, light=estimate_light(template, detail))
+
+    def inversion(self, portrait: Portrait, fit: HeadFit, detail: PhotoDetail, method: str) -> Inversion:
+        """The whole, rounded as projects keep it, with its scores."""
         latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)
-        inversion = Inversion(portrait, latent, detail, {}, "encoder and landmarks", 0.0)
-        yield Progress(5, 6, "checking")
-        seconds = time.perf_counter() - started
-        yield Progress(6, 6, "done")
-        return replace(inversion, scores=self._scores(inversion, fit), seconds=seconds)
+        inversion = Inversion(portrait, latent, _as_stored(detail), {}, method, 0.0)
+        return replace(inversion, scores=self._scores(inversion, fit))
 
     def _scores(self, inversion: Inversion, fit: HeadFit) -> dict[str, float]:
         """How the front view compares with the photo, at 256 pixels."""
@@ -316,6 +343,8 @@ class BundledModel:
         detail = inversion.detail
         for name in _DETAIL_ARRAYS:
             arrays[name] = np.asarray(getattr(detail, name))
+        if detail.atlas is not None:
+            arrays["atlas"] = np.round(detail.atlas * 255).astype(np.uint8)
         for name in _LAYERS:
             layer = getattr(detail, name)
             arrays |= {f"{name}.vertices": layer.vertices, f"{name}.faces": layer.faces}
@@ -345,7 +374,8 @@ class BundledModel:
             camera = Camera.from_label(arrays["camera"])
             latent = Latent(np.asarray(arrays["latent"], np.float32), "blocks", self.card.name)
             scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
-            detail = PhotoDetail(camera=camera, **layers, **plain)
+            atlas = arrays["atlas"].astype(np.float32) / np.float32(255) if "atlas" in arrays else None
+            detail = PhotoDetail(camera=camera, **layers, **plain, atlas=atlas)
             _check(self.template, latent, detail)
         except (KeyError, ValueError) as error:
             raise ProjectUnreadable(
@@ -363,11 +393,13 @@ def _as_stored(detail: PhotoDetail) -> PhotoDetail:
         layer = getattr(detail, name)
         rounded = layer.attributes.astype(np.float16).astype(np.float32)
         half[name] = replace(layer, attributes=rounded)
+    if detail.atlas is not None:
+        half["atlas"] = np.round(detail.atlas * 255) / np.float32(255)
     return replace(detail, **half)
 
 
 _LAYERS = ("head", "hair", "shell")
-_DETAIL_ARRAYS = tuple(f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera"))
+_DETAIL_ARRAYS = tuple(f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera", "atlas"))
 _HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
 _SCORES = ("psnr", "ssim", "iou", "fit")
 
@@ -391,6 +423,8 @@ def _check(template: HeadTemplate, latent: Latent, detail: PhotoDetail) -> None:
         "skin_colour": (detail.skin_colour, (3,)),
         "light": (detail.light, (9,)),
     }
+    if detail.atlas is not None:
+        shapes["atlas"] = (detail.atlas, (ATLAS_SIZE, ATLAS_SIZE, 3))
     indices = [("hair_anchors", detail.hair_anchors, count), ("shell_anchors", detail.shell_anchors, count)]
     for name in _LAYERS:
         layer = getattr(detail, name)

@@ -49,6 +49,7 @@ class Inversion:
         scores: name -> value: ``psnr``, ``ssim``, ``iou``, ``landmarks`` (share of the inter-ocular distance) …
         method: how the latent was found ("encoder", "refined", …).
         seconds: how long it took.
+        others: more photos of the same person that went into it.
     """
 
     portrait: Portrait
@@ -57,6 +58,7 @@ class Inversion:
     scores: Mapping[str, float]
     method: str
     seconds: float
+    others: tuple[Portrait, ...] = ()
 
 
 def checked_moves(moves: Mapping[str, float], sliders: tuple[Slider, ...]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, Slider
-from inversion_core.errors import BadInput, MissingResource
+from inversion_core.errors import BadInput, MissingResource, UsageError
 from inversion_core.mesh import Mesh
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
@@ -76,6 +76,19 @@ def pick_device(wanted: str = "auto") -> str:
         available = ", ".join(name for name, present in there.items() if present)
         raise BadInput(f"The device {wanted!r} is not available.", f"Choose one of: {available}.")
     return wanted
+
+
+def checked_several(model: FaceModel) -> None:
+    """Nothing, where the model takes several photos of a person.
+
+    Raises:
+        UsageError: it takes one.
+    """
+    if model.card.kind != "heads":
+        raise UsageError(
+            f"{model.card.title or model.card.name} makes a head of one photo.",
+            "Use the bundled model for several, or give one photo.",
+        )
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -9,7 +9,7 @@ Every model answers the same four calls; the bundled one's answers are in :mod:`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, checked_moves
 from inversion_core.mesh import Mesh
-from inversion_core.model import FaceModel
+from inversion_core.model import FaceModel, checked_several
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
 from inversion_core.task import Task
@@ -31,9 +31,16 @@ def open_portrait(source: Path | str | bytes, name: str = "", face: int | None =
     return alignment.open_portrait(source, name, face)
 
 
-def invert(portrait: Portrait, model: FaceModel) -> Task[Inversion]:
-    """A task that finds the head behind the photo; once per photo."""
-    return (yield from model.invert(portrait))
+def invert(portrait: Portrait, model: FaceModel, others: Sequence[Portrait] = ()) -> Task[Inversion]:
+    """A task that finds the head behind the photo; once per photo.
+
+    Args:
+        others: more photos of the same person, for what the first one does not show.
+    """
+    if not others:
+        return (yield from model.invert(portrait))
+    checked_several(model)
+    return (yield from model.invert(portrait, others))
 
 
 def edit(inversion: Inversion, moves: Mapping[str, float], model: FaceModel) -> Any:

@@ -112,7 +112,7 @@ def render_reference(head: Head, camera: Camera, size: int) -> Rendering:
     skin = np.asarray(head.skin_light, np.float32)
     buffers: list = []
     for layer, light, other, mask, behind, under, own_tones in (
-        (head.head, head.light, detail.photo, OPAQUE, head.behind, plain, none),
+        (head.head, head.light, detail.other, OPAQUE, head.behind, plain, none),
         (head.shell, head.shell_light, detail.photo, PERSON, 0.0, plain, none),
         (head.hair, head.hair_light, detail.hair_texture, HAIR, -HAIR_LEAD, skin, tones),
     ):

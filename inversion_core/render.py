@@ -48,7 +48,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
         head.head.attributes,
         head.light,
         detail.photo,
-        detail.photo,
+        detail.other,
         detail.masks,
         OPAQUE,
         straight,

@@ -123,7 +123,7 @@ def sculpt_template(
     rough = np.zeros((height, width), np.float32)
     parts = [_skin_part(template), _hair_part(detail), _shell_part(detail)]
     sources = (
-        (head.head, head.light, detail.photo, OPAQUE),
+        (head.head, head.light, detail.other, OPAQUE),
         (head.hair, head.hair_light, detail.hair_texture, HAIR),
         (head.shell, head.shell_light, detail.photo, PERSON),
     )

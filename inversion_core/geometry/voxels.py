@@ -252,7 +252,7 @@ def fused_colours(
     colour = np.zeros((*place.shape, 3), np.float32)
     for first, last, mask in zip(surfaces.starts, surfaces.starts[1:], surfaces.masks, strict=False):
         own = np.where((face >= first) & (face < last), face, NOTHING)
-        other = detail.hair_texture if mask == HAIR else detail.photo
+        other = detail.hair_texture if mask == HAIR else detail.other if mask == OPAQUE else detail.photo
         shown = Fragments(own, weights, share)
         pictures = (detail.photo, other, detail.masks)
         colour += shade(shown, surfaces.faces, surfaces.attributes, surfaces.light, *pictures, mask, 0.0)[

@@ -67,6 +67,8 @@ class PhotoDetail:
         hair_texture: (312, 580, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
         hair_colour: (3,) typical hair; skin_colour: (3,) typical skin; both sRGB.
         light: (9,) spherical harmonics of the light on the face, relative to its mean.
+        atlas: (S, S, 3) float32 colours of the skin in the template's own atlas where more than this photo is known
+            of them (the head's mirrored places then refer to it), or None.
     """
 
     photo: NDArray[np.float32]
@@ -85,6 +87,12 @@ class PhotoDetail:
     hair_colour: NDArray[np.float32]
     skin_colour: NDArray[np.float32]
     light: NDArray[np.float32]
+    atlas: NDArray[np.float32] | None = None
+
+    @property
+    def other(self) -> NDArray[np.float32]:
+        """(H, W, 3) the picture that the head's mirrored places refer to."""
+        return self.photo if self.atlas is None else self.atlas
 
 
 def sampled(image: NDArray[np.float32], uv: NDArray[np.float32]) -> NDArray[np.float32]:
