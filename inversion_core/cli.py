@@ -80,17 +80,24 @@ def _free_name(stem: str, taken: set[str]) -> str:
 @click.argument("photos", nargs=-1, required=True, type=PHOTO)
 @click.option("-o", "--out", required=True, type=PHOTO, help="Folder for the projects.")
 @click.option("--face", type=int, help="Which face of a group, 0 the largest.")
+@click.option(
+    "--also", multiple=True, type=PHOTO, help="Another photo of the same person, for one PHOTO; repeatable."
+)
 @click.option("--views", is_flag=True, help="Also write pictures from all sides.")
 @model_option
 @json_option
-def invert(photos, out: Path, face, views: bool, model, as_json: bool) -> None:
-    """Turn PHOTOS into .facet projects."""
+def invert(photos, out: Path, face, also, views: bool, model, as_json: bool) -> None:
+    """Turn PHOTOS into .facet projects, each into one of its own."""
     from inversion_core import pipeline
     from inversion_core.contact_sheet import write_views
     from inversion_core.errors import OutputUnwritable
     from inversion_core.model import load_model
     from inversion_core.project import Project, save_project
 
+    if also and len(photos) > 1:
+        raise UsageError(
+            "--also is for one photo.", "Give one PHOTO, and the person's other photos each with --also."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -101,7 +108,8 @@ def invert(photos, out: Path, face, views: bool, model, as_json: bool) -> None:
     for photo in photos:
         try:
             portrait = pipeline.open_portrait(photo, face=face)
-            inversion = run(pipeline.invert(portrait, loaded), photo.name)
+            others = [pipeline.open_portrait(other) for other in also]
+            inversion = run(pipeline.invert(portrait, loaded, others), photo.name)
             stem = _free_name(photo.stem, taken)
             project = out / f"{stem}.facet"
             save_project(Project(inversion, {}, inversion.portrait.camera), project, loaded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,8 @@ from inversion_core.image import decode, encode, read_bytes, write_atomic
 from inversion_core.model import FaceModel
 from inversion_core.portrait import CROP_SIZE, Portrait
 
-VERSION = 1
+VERSION = 2
+"""2 added further photos; projects of version 1 have none."""
 LARGEST_MEMBER = 400 * 2**20
 """Bytes that one member of a project may unpack to."""
 
@@ -38,6 +39,13 @@ class Project:
     camera: Camera | None = None
 
 
+class OtherPhoto(msgspec.Struct):
+    """A further photo in ``project.json``; its files lie in the folder ``also/NUMBER``, counted from 1."""
+
+    name: str
+    face: int
+
+
 class Manifest(msgspec.Struct):
     """``project.json``."""
 
@@ -50,6 +58,7 @@ class Manifest(msgspec.Struct):
     camera: list[float]
     method: str
     seconds: float
+    others: list[OtherPhoto] = []
 
 
 def save_project(project: Project, path: Path, model: FaceModel) -> None:
@@ -70,17 +79,20 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         camera=[float(x) for x in camera.label()],
         method=inversion.method,
         seconds=float(inversion.seconds),
+        others=[OtherPhoto(other.name, other.face) for other in inversion.others],
     )
     arrays = {f"detail.{name}": np.ascontiguousarray(a) for name, a in model.pack(inversion).items()}
-    arrays["portrait.landmarks"] = portrait.landmarks
-    arrays["portrait.person"] = np.round(portrait.person * 255).astype(np.uint8)
-    arrays["portrait.camera"] = portrait.camera.label()
-    arrays["portrait.crop_to_photo"] = np.ascontiguousarray(portrait.crop_to_photo, np.float32)
+    arrays |= _portrait_arrays(portrait, "portrait.")
+    for number, other in enumerate(inversion.others, 1):
+        arrays |= _portrait_arrays(other, f"also.{number}.")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("project.json", msgspec.json.encode(manifest))
         archive.writestr("crop.png", encode(portrait.image), zipfile.ZIP_STORED)
         archive.writestr("photo", portrait.source, zipfile.ZIP_STORED)
+        for number, other in enumerate(inversion.others, 1):
+            archive.writestr(f"also/{number}/crop.png", encode(other.image), zipfile.ZIP_STORED)
+            archive.writestr(f"also/{number}/photo", other.source, zipfile.ZIP_STORED)
         archive.writestr("inversion.safetensors", save(arrays))
     write_atomic(Path(path), buffer.getvalue())
 
@@ -105,6 +117,10 @@ def load_project(path: Path, model: FaceModel) -> Project:
                     f"{path.name} was saved by a newer version of Facet.", "Update Facet to open it."
                 )
             manifest = msgspec.convert(manifest, Manifest)
+            for number in range(1, len(manifest.others) + 1):
+                for kind in ("crop.png", "photo"):
+                    name = f"also/{number}/{kind}"
+                    members[name] = _member(archive, name, path)
             arrays = load(_member(archive, "inversion.safetensors", path))
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ProjectUnreadable(
@@ -120,26 +136,18 @@ def load_project(path: Path, model: FaceModel) -> Project:
             "Load that model first.",
         )
     try:
-        portrait = Portrait(
-            image=decode(members["crop.png"], "crop.png"),
-            camera=Camera.from_label(arrays["portrait.camera"]),
-            landmarks=arrays["portrait.landmarks"],
-            person=arrays["portrait.person"].astype(np.float32) / np.float32(255),
-            source=members["photo"],
-            name=manifest.name,
-            face=manifest.face,
-            crop_to_photo=arrays["portrait.crop_to_photo"],
+        portrait = _portrait(members, arrays, "", "portrait.", manifest.name, manifest.face)
+        others = tuple(
+            _portrait(members, arrays, f"also/{number}/", f"also.{number}.", other.name, other.face)
+            for number, other in enumerate(manifest.others, 1)
         )
-        shapes = (portrait.image.shape[:2], portrait.person.shape, portrait.landmarks.shape)
-        if shapes != ((CROP_SIZE, CROP_SIZE), (CROP_SIZE, CROP_SIZE), (478, 3)):
-            raise ValueError("unexpected shapes")
         camera = Camera.from_label(manifest.camera)
     except (KeyError, ValueError, ImageUnreadable) as error:
         raise ProjectUnreadable(
             f"The contents of {path.name} do not fit together.", "Open the photo again, or an older copy."
         ) from error
     detail = {name.removeprefix("detail."): a for name, a in arrays.items() if name.startswith("detail.")}
-    inversion = model.unpack(portrait, detail)
+    inversion = replace(model.unpack(portrait, detail), others=others)
     try:
         moves = checked_moves(manifest.moves, model.card.sliders)
     except UsageError as error:
@@ -155,6 +163,40 @@ def project_model(path: Path) -> str:
         return str(manifest["model"])
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ProjectUnreadable, msgspec.MsgspecError):
         return ""
+
+
+def _portrait_arrays(portrait: Portrait, prefix: str) -> dict[str, np.ndarray]:
+    return {
+        f"{prefix}landmarks": portrait.landmarks,
+        f"{prefix}person": np.round(portrait.person * 255).astype(np.uint8),
+        f"{prefix}camera": portrait.camera.label(),
+        f"{prefix}crop_to_photo": np.ascontiguousarray(portrait.crop_to_photo, np.float32),
+    }
+
+
+def _portrait(
+    members: Mapping[str, bytes],
+    arrays: Mapping[str, np.ndarray],
+    folder: str,
+    prefix: str,
+    name: str,
+    face: int,
+) -> Portrait:
+    """The portrait of :func:`_portrait_arrays` and its files; ValueError or KeyError where it does not fit."""
+    portrait = Portrait(
+        image=decode(members[f"{folder}crop.png"], "crop.png"),
+        camera=Camera.from_label(arrays[f"{prefix}camera"]),
+        landmarks=arrays[f"{prefix}landmarks"],
+        person=arrays[f"{prefix}person"].astype(np.float32) / np.float32(255),
+        source=members[f"{folder}photo"],
+        name=name,
+        face=face,
+        crop_to_photo=arrays[f"{prefix}crop_to_photo"],
+    )
+    shapes = (portrait.image.shape[:2], portrait.person.shape, portrait.landmarks.shape)
+    if shapes != ((CROP_SIZE, CROP_SIZE), (CROP_SIZE, CROP_SIZE), (478, 3)):
+        raise ValueError("unexpected shapes")
+    return portrait
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

@@ -144,6 +144,8 @@ class HeadRenderer:
             "hair": np.concatenate([detail.photo, detail.masks[..., HAIR, None]], 2),
             "strands": np.concatenate([detail.hair_texture, solid], 2),
         }
+        if detail.atlas is not None:
+            pictures["skin"] = np.concatenate([detail.atlas, np.ones_like(detail.atlas[..., :1])], 2)
         for name, picture in pictures.items():
             if name in self._pictures:
                 self._pictures[name].release()
@@ -239,6 +241,7 @@ class HeadRenderer:
             ),
         }
         for name, (photo, other, values) in settings.items():
+            other = "skin" if name == "head" and detail.atlas is not None else other
             target = self._target(name, size, ("f1", "f2")[: 1 + surface], depth=True)
             target.buffer.use()
             self.context.enable_only(moderngl.DEPTH_TEST)

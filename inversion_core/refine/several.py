@@ -37,9 +37,9 @@ from inversion_core.refine.canonical import (
 from inversion_core.refine.chart import Chart
 from inversion_core.refine.hair import ROWS, WIDTH
 
-BEST_VIEW = 6
+BEST_VIEW = 8
 """Power of the cosine to the line of sight by which photos compete for a vertex."""
-FIRST_LEAD = 1.6
+FIRST_LEAD = 2.0
 """How much more the first photo counts than the others: the face is to be of one moment."""
 SPREAD = 60
 """Edges over which the colours of one photo are matched with those of another."""
@@ -115,7 +115,7 @@ def fused_photos(template: HeadTemplate, chart: Chart, details: Sequence[PhotoDe
     attributes[:, GAIN] = 1
     painted = trust[:, None] * mixed(everyone) + (1 - trust[:, None]) * base
     attributes[:, COLOUR] = np.where(outer[:, None], painted, own)
-    alone = smoothstep(shares[0] * witnesses[0].trust, 0.5, 0.95)
+    alone = smoothstep(shares[0] * witnesses[0].trust, 0.4, 0.85)
     attributes[:, WEIGHT] = np.where(outer, np.minimum(attributes[:, WEIGHT], alone), attributes[:, WEIGHT])
     hair, texture = _fused_hair(template, details)
     return replace(
