@@ -46,8 +46,9 @@ SHAPES = {
     "SuperresolutionHybridDeepfp32": SuperresShape(
         256, 128, (128, 64), enlarges=False, reduces=False, antialias=False
     ),
+    "FacetSuperresolution2X": SuperresShape(128, 64, (32, 16), enlarges=False),
 }
-"""The official modules by class name."""
+"""The official modules by class name, and the small one that this project trains itself."""
 
 
 class Superresolution(nn.Module):
