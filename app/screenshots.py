@@ -18,6 +18,7 @@ from typing import Any
 
 PATIENCE = 120.0
 """Seconds to wait for a finished picture."""
+SIZE = (1280, 800)
 POSED = {"smile": 0.35, "age": 0.55, "jaw_width": 0.3}
 
 
@@ -51,7 +52,7 @@ class Photographer:
         yield "welcome", window
         window.pages.setCurrentWidget(window.viewport)
         session.set_moves(POSED, "Pose")
-        session.set_view(View(0.35, 0.02, 0.95))
+        session.set_view(View(-0.2, 0.02, 0.95))
         yield "window", window
         for look in ("relit", "wire", "clay", "normals", "depth"):
             actions[f"look_{look}"].trigger()
@@ -118,11 +119,13 @@ class Photographer:
         yield "error", MessageDialog(explain("Opening group.jpg", error), window)
 
 
-def take(folder: Path, themes: tuple[str, ...], only: tuple[str, ...] = ()) -> list[Path]:
+def take(
+    folder: Path, themes: tuple[str, ...], only: tuple[str, ...] = (), ending: str = "png"
+) -> list[Path]:
     """The files of all scenes, NAME.png for the dark theme and NAME-light.png for the light one.
 
     Args:
-        only: names of scenes; all of them when left out.
+        only: names of scenes; all of them when left out. ending: "png" or "jpg".
     """
     from PySide6.QtWidgets import QApplication
 
@@ -134,6 +137,7 @@ def take(folder: Path, themes: tuple[str, ...], only: tuple[str, ...] = ()) -> l
     written = []
     with tempfile.TemporaryDirectory() as place:
         window = MainWindow(settings=Settings(Path(place) / "settings.ini"))
+        window.resize(*SIZE)
         window.show()
         photographer = Photographer(window, application)
         window.open("sample:astronaut")
@@ -148,8 +152,8 @@ def take(folder: Path, themes: tuple[str, ...], only: tuple[str, ...] = ()) -> l
                     if only and name not in only:
                         continue
                     photographer.rest()
-                    path = folder / f"{name}{'' if theme == 'dark' else '-light'}.png"
-                    widget.grab().save(str(path))
+                    path = folder / f"{name}{'' if theme == 'dark' else '-light'}.{ending}"
+                    widget.grab().save(str(path), quality=88 if ending == "jpg" else -1)
                     written.append(path)
         finally:
             window.session.open_nothing()
@@ -164,15 +168,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--theme", choices=("dark", "light", "both"), default="both")
     parser.add_argument("--twice", action="store_true", help="also at double scale, into FOLDER/2x")
     parser.add_argument("--only", default="", help="names of scenes, with commas between them")
+    parser.add_argument("--ending", choices=("png", "jpg"), default="png")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     themes = ("dark", "light") if chosen.theme == "both" else (chosen.theme,)
     only = tuple(name for name in chosen.only.split(",") if name)
-    for path in take(chosen.folder, themes, only):
+    for path in take(chosen.folder, themes, only, chosen.ending):
         print(path)
     if chosen.twice:
         # The scale is read once, when Qt starts.
-        words = [str(chosen.folder / "2x"), "--theme", chosen.theme, "--only", chosen.only]
+        words = [
+            str(chosen.folder / "2x"),
+            "--theme",
+            chosen.theme,
+            "--only",
+            chosen.only,
+            "--ending",
+            chosen.ending,
+        ]
         scaled = {**os.environ, "QT_SCALE_FACTOR": "2"}
         return subprocess.call([sys.executable, "-m", "app.screenshots", *words], env=scaled)
     return 0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QApplication, QDialog
 
 from app.actions import commands
 from app.dialog_batch import BatchDialog, BatchResultDialog
@@ -83,6 +83,23 @@ def test_choices_reach_the_engine_and_the_folder_opens(qtbot, opened, engine, tm
     qtbot.waitUntil(lambda: bool(revealed))
     assert engine.mesh_options == [MeshOptions("surface", texture_size=0, watertight=True, unit="mm")]
     assert Path(revealed[0].toLocalFile()) == tmp_path
+
+
+def test_from_the_start_to_a_mesh_in_three_clicks(qtbot, window, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.files.Path.home", lambda: tmp_path)
+    left = Qt.MouseButton.LeftButton
+    qtbot.mouseClick(window.welcome.cards.itemAt(0).widget(), left)
+    qtbot.waitUntil(lambda: window.session.inversion is not None)
+
+    def confirm():
+        dialog = next(
+            d for d in QApplication.topLevelWidgets() if isinstance(d, ExportDialog) and d.isVisible()
+        )
+        qtbot.mouseClick(dialog.accept_button, left)
+
+    QTimer.singleShot(200, confirm)
+    qtbot.mouseClick(window.toolbar.widgetForAction(window.actions_by_name["export"]), left)
+    qtbot.waitUntil((tmp_path / "astronaut.glb").is_file)
 
 
 def test_a_contact_sheet_is_written(qtbot, opened, tmp_path, monkeypatch):

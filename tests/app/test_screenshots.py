@@ -28,7 +28,7 @@ def test_every_scene_is_a_picture_of_its_own(opened):
 def test_the_script_takes_both_themes_and_scales(tmp_path, monkeypatch, capsys):
     taken, called = [], []
 
-    def take(folder, themes, only):
+    def take(folder, themes, only, ending):
         taken.append((folder, themes, only))
         return [folder / "window.png"]
 
