@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import moderngl
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from moderngl import Context, Framebuffer, Texture
@@ -48,3 +50,9 @@ def make_target(
         # Read as numbers later, not compared.
         depths.compare_func = ""
     return Target(context.framebuffer(list(colours), depths), colours, depths)
+
+
+def read_floats(texture: Texture) -> NDArray[np.float32]:
+    """(H, W, 4) of a four-channel texture of floats, top row first."""
+    width, height = texture.size
+    return np.frombuffer(texture.read(), np.float32).reshape(height, width, 4)[::-1].copy()

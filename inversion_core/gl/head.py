@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import vertex_normals
-from inversion_core.gl.frames import Target, make_target
+from inversion_core.gl.frames import Target, make_target, read_floats
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.image import to_uint8
@@ -271,7 +271,7 @@ class HeadRenderer:
         """As :func:`inversion_core.render.render`, read back from the graphics card."""
         self.show(head)
         target = self.draw(camera, (size, size), samples, Shown(GLLook.STRAIGHT, exact=True))
-        rgba, surface = (_read(texture) for texture in target.colours)
+        rgba, surface = (read_floats(texture) for texture in target.colours)
         return Rendering(
             np.clip(rgba[..., :3], 0, 1),
             np.ascontiguousarray(surface[..., 3]),
@@ -289,11 +289,6 @@ class HeadRenderer:
 
 def _present(head: Head) -> list[Layer]:
     return [layer for layer in (head.head, head.shell, head.hair) if len(layer.vertices)]
-
-
-def _read(texture: Texture) -> NDArray[np.float32]:
-    width, height = texture.size
-    return np.frombuffer(texture.read(), np.float32).reshape(height, width, 4)[::-1].copy()
 
 
 def draws(head: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,20 +15,24 @@ SHADERS = Path(__file__).resolve().parent.parent.parent / "shaders"
 
 
 def source(name: str, **defines: int | float | bool) -> str:
-    """The text of a shader; defines that are not False stand below its version line.
+    """The text of a shader with its includes; defines that are not False stand below its version line.
 
     Raises:
         NoOpenGL: the file is not there.
     """
-    path = SHADERS / name
-    try:
-        version, rest = path.read_text(encoding="utf-8").split("\n", 1)
-    except OSError as error:
-        raise NoOpenGL(f"The shader {name} is missing.", "Install Facet again.") from error
+    version, rest = _text(name).split("\n", 1)
+    rest = re.sub(r'^#include "(.+)"$', lambda found: _text(found[1]), rest, flags=re.MULTILINE)
     set_ones = ((key, value) for key, value in defines.items() if value is not False)
     lines = [f"#define {key} {int(value) if isinstance(value, bool) else value}" for key, value in set_ones]
-    # Messages of the compiler keep the file's line numbers.
+    # Messages of the compiler keep the file's line numbers, as far as the first include.
     return "\n".join([version, *lines, "#line 2", rest])
+
+
+def _text(name: str) -> str:
+    try:
+        return (SHADERS / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise NoOpenGL(f"The shader {name} is missing.", "Install Facet again.") from error
 
 
 def program(context: Context, vertex: str, fragment: str, **defines: int | float | bool) -> Program:
