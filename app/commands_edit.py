@@ -41,6 +41,15 @@ class EditCommands(QObject):
         session = self.session
         session.set_moves(randomised(strength, session.moves, session.sliders, session.locked), text)
 
+    def do_store_a(self) -> None:
+        self.session.store_snapshot("A")
+
+    def do_store_b(self) -> None:
+        self.session.store_snapshot("B")
+
+    def do_toggle_ab(self) -> None:
+        self.session.toggle_snapshot()
+
     def do_copy_moves(self) -> None:
         QGuiApplication.clipboard().setText(json.dumps({"facet_moves": dict(self.session.moves)}))
 

@@ -45,6 +45,16 @@ class FileCommands(QObject):
         if chosen:
             self.open_asked.emit(chosen)
 
+    def do_add_photos(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileNames(
+            self.window,
+            self.tr("Photos of the same person"),
+            "",
+            self.tr("Photos") + f" ({OPENABLE.replace(' *.facet', '')})",
+        )
+        if chosen:
+            self.controller.add_photos([Path(name) for name in chosen])
+
     def do_save(self) -> None:
         if self.session.path is not None:
             self.files.save(self.session.path)

@@ -57,6 +57,30 @@ class ViewCommands(QObject):
     def do_side(self, on: bool) -> None:
         self._compare(Compare.SIDE if on else Compare.OFF, "split")
 
+    def do_compare_a(self, on: bool) -> None:
+        self._with("A" if on else "")
+
+    def do_compare_b(self, on: bool) -> None:
+        self._with("B" if on else "")
+
+    def clear_comparison(self) -> None:
+        """Compare with the untouched head again; another document is open."""
+        self.viewport.before_name = ""
+        for name in ("compare_a", "compare_b"):
+            self.actions[name].blockSignals(True)
+            self.actions[name].setChecked(False)
+            self.actions[name].blockSignals(False)
+
+    def _with(self, name: str) -> None:
+        for action, own in (("compare_a", "A"), ("compare_b", "B")):
+            self.actions[action].blockSignals(True)
+            self.actions[action].setChecked(own == name)
+            self.actions[action].blockSignals(False)
+        self.viewport.before_name = name
+        self.session.compare_with(name)
+        if name and self.viewport.compare is Compare.OFF:
+            self.actions["split"].setChecked(True)
+
     def _compare(self, compare: Compare, other: str) -> None:
         self.actions[other].blockSignals(True)
         self.actions[other].setChecked(False)

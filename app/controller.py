@@ -28,7 +28,7 @@ class Activity:
     """A job of the batch lane.
 
     Attributes:
-        kind: "photo", "project", "fit", "save", "autosave", "mesh", "turntable", "screenshot", "sheet", "faces",
+        kind: "photo", "project", "fit", "more", "save", "autosave", "mesh", "turntable", "screenshot", "sheet", "faces",
             "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
@@ -131,6 +131,7 @@ class Controller(QObject):
             with_before,
             smooth,
             as_head,
+            dict(self.session.before),
         )
         if self._posed is not None and self._posed.answers(request):
             self.live.cancel()
@@ -178,6 +179,12 @@ class Controller(QObject):
         activity = Activity("fit", self.tr("Fitting the head again"), inversion)
         self._start(activity, lambda: self._workshop.correction(inversion, landmarks))
 
+    def add_photos(self, paths: list[Path]) -> None:
+        """Fit the head again to its photo and further ones of the same person."""
+        inversion = self.session.inversion
+        doing = self.tr("Adding %n photo(s)", "", len(paths))
+        self._start(Activity("more", doing, inversion), lambda: self._workshop.more_photos(inversion, paths))
+
     def find_faces(self) -> None:
         portrait = self.session.inversion.portrait
         activity = Activity("faces", self.tr("Looking for faces"), portrait)
@@ -186,8 +193,9 @@ class Controller(QObject):
     def save(self, path: Path, kind: str = "save") -> None:
         """Save the document as it is now; ``kind`` "autosave" keeps quiet about it."""
         inversion, moves, camera = self._document()
+        snapshots = dict(self.session.snapshots)
         activity = Activity(kind, self.tr("Saving {name}").format(name=path.name), self.session.step)
-        self._start(activity, lambda: self._workshop.save(inversion, moves, camera, path))
+        self._start(activity, lambda: self._workshop.save(inversion, moves, camera, path, snapshots))
 
     def export_mesh(self, path: Path, options: MeshOptions | None = None) -> None:
         inversion, moves, _ = self._document()
@@ -272,6 +280,8 @@ class Controller(QObject):
             self._take_model(result)
         elif activity.kind == "fit" and self.session.inversion is activity.context:
             self.session.set_inversion(result, self.tr("Correct the fit"))
+        elif activity.kind == "more" and self.session.inversion is activity.context:
+            self.session.set_inversion(result, activity.doing)
         elif activity.kind == "save":
             self.session.mark_saved(result, activity.context)
         self.done.emit(activity, result)
@@ -286,7 +296,15 @@ class Controller(QObject):
         self._take_model(opened.model)
         inversion = opened.inversion
         view = None if opened.camera is None else view_of(opened.camera, inversion.portrait.camera)
-        self.session.open(inversion, opened.moves, view, opened.path, activity.doing, opened.path is not None)
+        self.session.open(
+            inversion,
+            opened.moves,
+            view,
+            opened.path,
+            activity.doing,
+            opened.path is not None,
+            opened.snapshots,
+        )
 
     @Slot(int, object)
     def _on_failed(self, number: int, error: Exception) -> None:

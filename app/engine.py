@@ -20,6 +20,7 @@ from inversion_core.task import Task
 if TYPE_CHECKING:
     from inversion_core.batch import BatchOptions, BatchReport
 
+Snapshots = Mapping[str, Mapping[str, float]]
 SAMPLES = "sample:"
 """Prefix of the names of pictures that come with Facet's libraries."""
 
@@ -36,7 +37,7 @@ class Engine(Protocol):
     def open_portrait(self, source: Path | bytes, name: str = "", face: int | None = None) -> Portrait: ...
     def faces(self, source: bytes, name: str = "") -> tuple[tuple[float, float, float, float], ...]: ...
     def corrected(self, portrait: Portrait, landmarks: Any) -> Portrait: ...
-    def invert(self, portrait: Portrait, model: Any) -> Task[Inversion]: ...
+    def invert(self, portrait: Portrait, model: Any, others: Sequence[Portrait] = ()) -> Task[Inversion]: ...
     def edit(self, inversion: Inversion, moves: Mapping[str, float], model: Any) -> Any: ...
     def view(self, head: Any, camera: Camera, size: int, samples: int = 1) -> Rendering: ...
     def gl_draws(self, head: Any) -> bool: ...
@@ -51,9 +52,17 @@ class Engine(Protocol):
     def install_parts(self, parts: Any, name: str) -> Path: ...
     def turntable_camera(self, inversion: Inversion, yaw: float, pitch: float) -> Camera: ...
     def save_project(
-        self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path, model: Any
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        camera: Camera,
+        path: Path,
+        model: Any,
+        snapshots: Snapshots,
     ) -> None: ...
-    def load_project(self, path: Path, model: Any) -> tuple[Inversion, Mapping[str, float], Camera]: ...
+    def load_project(
+        self, path: Path, model: Any
+    ) -> tuple[Inversion, Mapping[str, float], Camera, Snapshots]: ...
     def save_turntable(
         self, head: Any, path: Path, inversion: Inversion, seconds: float, fps: float
     ) -> Task[Path]: ...
@@ -94,10 +103,10 @@ class InversionCore:
 
         return replace(portrait, landmarks=landmarks, camera=estimate_camera(landmarks))
 
-    def invert(self, portrait: Portrait, model: Any) -> Task[Inversion]:
+    def invert(self, portrait: Portrait, model: Any, others: Sequence[Portrait] = ()) -> Task[Inversion]:
         from inversion_core.pipeline import invert
 
-        return (yield from invert(portrait, model))
+        return (yield from invert(portrait, model, others))
 
     def edit(self, inversion: Inversion, moves: Mapping[str, float], model: Any) -> Any:
         from inversion_core.pipeline import edit
@@ -180,17 +189,26 @@ class InversionCore:
         return turntable_camera(inversion, yaw, pitch)
 
     def save_project(
-        self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path, model: Any
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        camera: Camera,
+        path: Path,
+        model: Any,
+        snapshots: Snapshots,
     ) -> None:
         from inversion_core.project import Project, save_project
 
-        save_project(Project(inversion, dict(moves), camera), path, model)
+        save_project(Project(inversion, dict(moves), camera, snapshots), path, model)
 
-    def load_project(self, path: Path, model: Any) -> tuple[Inversion, Mapping[str, float], Camera]:
+    def load_project(
+        self, path: Path, model: Any
+    ) -> tuple[Inversion, Mapping[str, float], Camera, Snapshots]:
         from inversion_core.project import load_project
 
         project = load_project(path, model)
-        return project.inversion, project.moves, project.camera or project.inversion.portrait.camera
+        camera = project.camera or project.inversion.portrait.camera
+        return project.inversion, project.moves, camera, project.snapshots
 
     def save_turntable(
         self, head: Any, path: Path, inversion: Inversion, seconds: float, fps: float

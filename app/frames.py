@@ -38,6 +38,7 @@ class Request:
         camera: of the square picture; size: its final side in pixels.
         look, light: how it is shown; see :func:`app.pictures.picture`.
         with_before: whether the untouched head is wanted beside it.
+        before: the moves of the head to compare with; none are the untouched one's.
         smooth: samples across a pixel of the full picture.
         as_head: whether the viewport draws the head itself, where its kind can be drawn so.
     """
@@ -52,6 +53,7 @@ class Request:
     with_before: bool = False
     smooth: int = 2
     as_head: bool = False
+    before: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Frame:
         own = self.request
         same = (
             own.inversion is request.inversion and own.model is request.model and own.moves == request.moves
-        )
+        ) and dict(own.before) == dict(request.before)
         return self.drawn_by_viewport and request.as_head and same and own.with_before >= request.with_before
 
 
@@ -100,7 +102,8 @@ class Studio:
         """A job that yields the coarse picture as a preview and returns the full one."""
         started = time.perf_counter()
         head = self.head(request, request.moves)
-        before = self.head(request, {}) if request.with_before and request.moves else None
+        moved = dict(request.moves) != dict(request.before)
+        before = self.head(request, request.before) if request.with_before and moved else None
         edited = (time.perf_counter() - started) * 1000
         if request.as_head and self.engine.gl_draws(head):
             return Frame(request, QImage(), None, 0.0, edited, True, head, before)
@@ -133,8 +136,8 @@ class Studio:
         known = self._heads.get(key)
         if known is None or known[0] is not request.inversion:
             head = self.engine.edit(request.inversion, moves, request.model)
-            plain = (id(request.inversion), ())
-            self._heads = {k: v for k, v in self._heads.items() if k == plain}
+            kept = [(id(request.inversion), tuple(sorted(m.items()))) for m in ({}, request.before)]
+            self._heads = {k: v for k, v in self._heads.items() if k in kept}
             self._heads[key] = known = (request.inversion, head)
         return known[1]
 

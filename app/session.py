@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,6 +53,7 @@ class Session(QObject):
         self.view = View()
         self.path: Path | None = None
         self.locked: frozenset[str] = frozenset()
+        self.compared = ""
         self.limits = (clamped(View(yaw=9, pitch=9)).yaw, clamped(View(yaw=9, pitch=9)).pitch)
         self._history = _History()
         self._clean: Step | None = None
@@ -68,6 +69,17 @@ class Session(QObject):
     def moves(self) -> Mapping[str, float]:
         step = self.step
         return MappingProxyType({}) if step is None else step.state.moves
+
+    @property
+    def snapshots(self) -> Mapping[str, Mapping[str, float]]:
+        """Name -> moves that were put aside."""
+        step = self.step
+        return MappingProxyType({}) if step is None else step.state.snapshots
+
+    @property
+    def before(self) -> Mapping[str, float]:
+        """The moves of the head that the viewport compares with: a snapshot's, or none."""
+        return self.snapshots.get(self.compared, MappingProxyType({}))
 
     @property
     def step(self) -> Step | None:
@@ -89,9 +101,12 @@ class Session(QObject):
         path: Path | None = None,
         text: str = "",
         saved: bool = True,
+        snapshots: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
         """Make this the document; the history starts anew."""
-        step = Step(text or self.tr("Open"), EditState(inversion, MappingProxyType(dict(moves or {}))))
+        state = EditState(inversion, MappingProxyType(dict(moves or {})), dict(snapshots or {}))
+        step = Step(text or self.tr("Open"), state)
+        self.compared = ""
         self._history = _History([step], 0)
         self._clean = step if saved else None
         self.path = path
@@ -127,16 +142,42 @@ class Session(QObject):
         kept = {name: float(value) for name, value in moves.items() if value != defaults.get(name)}
         if kept == dict(self.moves):
             return
-        self._push(Step(text, EditState(self.inversion, MappingProxyType(kept)), gesture))
+        self._push(Step(text, replace(self.step.state, moves=MappingProxyType(kept)), gesture))
         self.moves_changed.emit()
         self.history_changed.emit()
 
     def set_inversion(self, inversion: Inversion, text: str) -> None:
         """Replace the inversion (another fit of the same photo) and keep the moves: one step."""
-        self._push(Step(text, EditState(inversion, self.moves)))
+        self._push(Step(text, replace(self.step.state, inversion=inversion)))
         self.document_changed.emit()
         self.moves_changed.emit()
         self.history_changed.emit()
+
+    def store_snapshot(self, name: str) -> None:
+        """Put the moves aside under a name: one step."""
+        if self.step is None or self.snapshots.get(name) == dict(self.moves):
+            return
+        kept = {**self.snapshots, name: MappingProxyType(dict(self.moves))}
+        self._push(
+            Step(self.tr("Keep as {name}").format(name=name), replace(self.step.state, snapshots=kept))
+        )
+        self.moves_changed.emit()
+        self.history_changed.emit()
+
+    def recall_snapshot(self, name: str) -> None:
+        """Go back to the moves that were put aside: one step."""
+        if name in self.snapshots:
+            self.set_moves(self.snapshots[name], self.tr("Take {name}").format(name=name))
+
+    def toggle_snapshot(self) -> None:
+        """From A to B, or from anything else to A."""
+        at_a = dict(self.moves) == dict(self.snapshots.get("A", {"": 0.0}))
+        self.recall_snapshot("B" if at_a else "A")
+
+    def compare_with(self, name: str) -> None:
+        """Compare with a snapshot from now on, or with the untouched head ("")."""
+        self.compared = name
+        self.moves_changed.emit()
 
     def set_locked(self, name: str, locked: bool) -> None:
         """Keep a slider out of presets, random faces and resets, or let it in again."""

@@ -63,6 +63,7 @@ class View3D(QWidget):
         self.theme = theme
         self.view = View()
         self.scheme = Scheme.FACET
+        self.before_name = ""
         self.compare = Compare.OFF
         self.peeking = False
         self.frame: Frame | None = None
@@ -188,7 +189,7 @@ class View3D(QWidget):
             self._paint_divider(painter, self._divider_at)
         elif len(panes) > 1 or self.peeking:
             for pane in panes:
-                text = self.tr("Before") if pane.before else self.tr("After")
+                text = (self.before_name or self.tr("Before")) if pane.before else self.tr("After")
                 self._paint_label(painter, text, QPointF(pane.place.center().x(), 0), centred=True)
         if self.hasFocus():
             painter.setPen(QPen(self.theme.focus, 1))

@@ -219,6 +219,8 @@ class MainWindow(QMainWindow):
 
     def _on_document(self) -> None:
         self._show_page()
+        if not self.session.compared:
+            self.view_commands.clear_comparison()
         if self.session.inversion is None:
             self.viewport.show_frame(None)
         self.viewport.setFocus()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class Opened:
     moves: Mapping[str, float]
     camera: Camera | None
     path: Path | None
+    snapshots: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,26 +101,43 @@ class Workshop:
         """The inversion of the same portrait with landmarks that were moved by hand."""
         yield Progress(0, 10, "placing the camera")
         portrait = self.engine.corrected(inversion.portrait, landmarks)
-        return (yield from _from_there(self.engine.invert(portrait, self.model()), 1, 10))
+        task = self.engine.invert(portrait, self.model(), inversion.others)
+        return (yield from _from_there(task, 1, 10))
+
+    def more_photos(self, inversion: Inversion, paths: Sequence[Path]) -> Steps:
+        """The inversion of the same portrait with more photos of the person."""
+        others = list(inversion.others)
+        for number, path in enumerate(paths):
+            yield Progress(number, 3 * len(paths), "finding the face")
+            others.append(self.engine.open_portrait(path))
+        task = self.engine.invert(inversion.portrait, self.model(), others)
+        return (yield from _from_there(task, 1, 3))
 
     def project(self, path: Path) -> Steps:
         """An :class:`Opened` project."""
         yield Progress(0, 3, "loading the model")
         model = self._model_of(path)
         yield Progress(1, 3, "reading the project")
-        inversion, moves, camera = self.engine.load_project(path, model)
+        inversion, moves, camera, snapshots = self.engine.load_project(path, model)
         self._model = model
-        return Opened(inversion, model, moves, camera, path)
+        return Opened(inversion, model, moves, camera, path, snapshots)
 
     def faces(self, source: bytes, name: str) -> Steps:
         """Boxes of the photo's faces."""
         yield Progress(0, 0, "looking for faces")
         return self.engine.faces(source, name)
 
-    def save(self, inversion: Inversion, moves: Mapping[str, float], camera: Camera, path: Path) -> Steps:
+    def save(
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        camera: Camera,
+        path: Path,
+        snapshots: Mapping[str, Mapping[str, float]],
+    ) -> Steps:
         """The path, once the project is there."""
         yield Progress(0, 0, "saving")
-        self.engine.save_project(inversion, moves, camera, path, self.model())
+        self.engine.save_project(inversion, moves, camera, path, self.model(), snapshots)
         return path
 
     def mesh(

@@ -141,21 +141,26 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool) -> 
 @facet.command()
 @click.argument("project", type=PHOTO)
 @set_option
+@click.option("--like", type=PHOTO, help="Take the sliders of another project; --set comes on top.")
 @click.option("--reset", is_flag=True, help="Start from the untouched head.")
 @click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
 @model_option
 @json_option
-def edit(project: Path, settings, reset: bool, out: Path, model, as_json: bool) -> None:
+def edit(project: Path, settings, like, reset: bool, out: Path, model, as_json: bool) -> None:
     """Move sliders of PROJECT and save it as another."""
+    from dataclasses import replace
+
     from inversion_core.edit import checked_moves
     from inversion_core.model import load_model
-    from inversion_core.project import Project, load_project, save_project
+    from inversion_core.project import load_project, save_project
 
     loaded = load_model(model)
     opened = load_project(project, loaded)
     moves = {} if reset else dict(opened.moves)
+    if like is not None:
+        moves = dict(load_project(like, loaded).moves)
     moves = checked_moves({**moves, **moves_of(settings)}, loaded.card.sliders)
-    save_project(Project(opened.inversion, moves, opened.camera), out, loaded)
+    save_project(replace(opened, moves=moves), out, loaded)
     say({"project": str(out), "moves": moves}, as_json, lambda: iter([str(out)]))
 
 

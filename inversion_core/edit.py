@@ -32,10 +32,15 @@ class Slider:
 
 @dataclass(frozen=True)
 class EditState:
-    """An inversion and the slider moves on it; undo is a list of these."""
+    """An inversion and the slider moves on it; undo is a list of these.
+
+    Attributes:
+        snapshots: name ("A", "B") -> moves that were put aside to compare with.
+    """
 
     inversion: Inversion
     moves: Mapping[str, float] = field(default_factory=dict)
+    snapshots: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,13 @@ class Project:
 
     Attributes:
         moves: slider name -> value, defaults left out; camera: of the viewport.
+        snapshots: name -> moves put aside to compare with.
     """
 
     inversion: Inversion
     moves: Mapping[str, float] = field(default_factory=dict)
     camera: Camera | None = None
+    snapshots: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class OtherPhoto(msgspec.Struct):
@@ -59,6 +61,7 @@ class Manifest(msgspec.Struct):
     method: str
     seconds: float
     others: list[OtherPhoto] = []
+    snapshots: dict[str, dict[str, float]] = {}
 
 
 def save_project(project: Project, path: Path, model: FaceModel) -> None:
@@ -79,6 +82,10 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         camera=[float(x) for x in camera.label()],
         method=inversion.method,
         seconds=float(inversion.seconds),
+        snapshots={
+            name: {slider: float(value) for slider, value in moves.items()}
+            for name, moves in project.snapshots.items()
+        },
         others=[OtherPhoto(other.name, other.face) for other in inversion.others],
     )
     arrays = {f"detail.{name}": np.ascontiguousarray(a) for name, a in model.pack(inversion).items()}
@@ -150,9 +157,12 @@ def load_project(path: Path, model: FaceModel) -> Project:
     inversion = replace(model.unpack(portrait, detail), others=others)
     try:
         moves = checked_moves(manifest.moves, model.card.sliders)
+        snapshots = {
+            name: checked_moves(kept, model.card.sliders) for name, kept in manifest.snapshots.items()
+        }
     except UsageError as error:
         raise ProjectUnreadable(f"{path.name}: {error.what}", "Update Facet to open it.") from error
-    return Project(inversion, moves, camera)
+    return Project(inversion, moves, camera, snapshots)
 
 
 def project_model(path: Path) -> str:

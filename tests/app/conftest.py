@@ -83,7 +83,7 @@ class BallEngine:
     def corrected(self, portrait, landmarks):
         return replace(portrait, landmarks=landmarks)
 
-    def invert(self, portrait, model):
+    def invert(self, portrait, model, others=()):
         for i in range(self.fit_steps):
             yield Progress(i, self.fit_steps, "fitting")
             self.gate.wait(5)
@@ -91,7 +91,7 @@ class BallEngine:
         if self.refuse is not None:
             raise self.refuse
         latent = Latent(np.zeros(3, np.float32), "blocks", "balls")
-        return Inversion(portrait, latent, None, {"iou": 0.95}, "fake", 0.1)
+        return Inversion(portrait, latent, None, {"iou": 0.95}, "fake", 0.1, tuple(others))
 
     def edit(self, inversion, moves, model):
         self.threads.add(threading.current_thread().name)
@@ -165,8 +165,9 @@ class BallEngine:
     def turntable_camera(self, inversion, yaw, pitch):
         return Camera.orbit(yaw, pitch)
 
-    def save_project(self, inversion, moves, camera, path, model):
+    def save_project(self, inversion, moves, camera, path, model, snapshots):
         content = {"moves": dict(moves), "camera": [float(x) for x in camera.label()]}
+        content["snapshots"] = {name: dict(moves) for name, moves in snapshots.items()}
         write_atomic(path, json.dumps(content).encode())
 
     def load_project(self, path, model):
@@ -177,7 +178,8 @@ class BallEngine:
         portrait = self.open_portrait(b"kept", "kept.png")
         latent = Latent(np.zeros(3, np.float32), "blocks", "balls")
         inversion = Inversion(portrait, latent, None, {}, "project", 0.0)
-        return inversion, content["moves"], Camera.from_label(content["camera"])
+        camera = Camera.from_label(content["camera"])
+        return inversion, content["moves"], camera, content.get("snapshots", {})
 
     def save_turntable(self, head, path, inversion, seconds, fps):
         yield Progress(0, 1, "turning")

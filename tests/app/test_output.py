@@ -239,6 +239,7 @@ def test_every_command_of_every_menu_works(qtbot, opened, engine, tmp_path, monk
         return str(tmp_path / f"out{next(saved)}{ending}"), ""
 
     engine.roles = {"runner.pt": "E3DGE runner"}
+    (tmp_path / "runner.pt").write_bytes(b"a face")
     (tmp_path / "photos").mkdir()
     shown: list[str] = []
 

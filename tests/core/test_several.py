@@ -146,3 +146,15 @@ def test_a_model_of_one_photo_says_so(portraits):
     other = SimpleNamespace(card=SimpleNamespace(kind="eg3d", title="EG3D"))
     with pytest.raises(UsageError, match="one photo"):
         finish(pipeline.invert(portraits[0], other, portraits[1:]))
+
+
+def test_edits_are_taken_from_another_project(model, inversion, project_file, tmp_path):
+    save_project(Project(inversion, {"smile": 0.7, "age": -0.2}), tmp_path / "other.facet", model)
+    snapshots = {"A": {"smile": 0.1}}
+    save_project(Project(inversion, {"blink": 1.0}, None, snapshots), tmp_path / "one.facet", model)
+    words = ["edit", str(tmp_path / "one.facet"), "--like", str(tmp_path / "other.facet"), "--set", "age=0.5"]
+    result = CliRunner().invoke(cli.facet, [*words, "-o", str(tmp_path / "out.facet")])
+    assert result.exit_code == 0, result.output
+    written = load_project(tmp_path / "out.facet", model)
+    assert written.moves == {"smile": 0.7, "age": 0.5}
+    assert written.snapshots == snapshots

@@ -1,0 +1,100 @@
+"""Snapshots to compare with, and several photos of one person, in the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QFileDialog
+
+from app.view3d import Compare
+
+
+def _asked(window):
+    """The picture that was asked for last, once it is there."""
+    return window.viewport.frame.request
+
+
+def _act(window, name):
+    window.actions_by_name[name].trigger()
+
+
+def _drawn(qtbot, window, check):
+    qtbot.waitUntil(lambda: window.viewport.frame.final and check(_asked(window)), timeout=10000)
+
+
+@pytest.fixture
+def kept(opened):
+    """A smile kept as A, a wide jaw kept as B."""
+    session = opened.session
+    session.set_move("smile", 0.8)
+    _act(opened, "store_a")
+    session.set_moves({"jaw_width": 0.5}, "jaw")
+    _act(opened, "store_b")
+    return opened
+
+
+def test_snapshots_are_taken_in_turn(kept):
+    session = kept.session
+    assert {name: dict(moves) for name, moves in session.snapshots.items()} == {
+        "A": {"smile": 0.8},
+        "B": {"jaw_width": 0.5},
+    }
+    for expected in ({"smile": 0.8}, {"jaw_width": 0.5}, {"smile": 0.8}):
+        _act(kept, "toggle_ab")
+        assert dict(session.moves) == expected
+
+
+def test_keeping_and_taking_can_be_undone(kept):
+    session = kept.session
+    session.undo()
+    assert "B" not in session.snapshots and "A" in session.snapshots
+    session.redo()
+    assert "B" in session.snapshots
+    _act(kept, "toggle_ab")
+    session.undo()
+    assert dict(session.moves) == {"jaw_width": 0.5}
+
+
+def test_a_snapshot_is_before_in_the_split_view(qtbot, kept):
+    _act(kept, "compare_a")
+    assert kept.viewport.compare is Compare.SPLIT and kept.viewport.before_name == "A"
+    _drawn(qtbot, kept, lambda request: dict(request.before) == {"smile": 0.8})
+    image = kept.viewport.frame.before
+    middle = image.pixelColor(image.width() // 2, image.height() // 2)
+    edited = kept.viewport.frame.image.pixelColor(image.width() // 2, image.height() // 2)
+    assert middle.red() > edited.red() + 100
+    _act(kept, "compare_b")
+    assert not kept.actions_by_name["compare_a"].isChecked()
+    _act(kept, "compare_b")
+    assert kept.session.compared == "" and kept.viewport.before_name == ""
+
+
+def test_a_project_keeps_snapshots(qtbot, kept, tmp_path):
+    kept.files.save(tmp_path / "kept.facet")
+    qtbot.waitUntil(lambda: not kept.session.dirty, timeout=5000)
+    kept.session.open_nothing()
+    kept.open(str(tmp_path / "kept.facet"))
+    qtbot.waitUntil(lambda: kept.session.inversion is not None, timeout=5000)
+    assert {name: dict(moves) for name, moves in kept.session.snapshots.items()} == {
+        "A": {"smile": 0.8},
+        "B": {"jaw_width": 0.5},
+    }
+
+
+def test_photos_are_added_and_taken_back(qtbot, opened, photo, monkeypatch):
+    session = opened.session
+    session.set_move("smile", 0.8)
+    chosen = [str(photo), str(photo)]
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *a, **k: (chosen, ""))
+    _act(opened, "add_photos")
+    qtbot.waitUntil(lambda: len(session.inversion.others) == 2, timeout=5000)
+    assert dict(session.moves) == {"smile": 0.8}
+    assert [Path(other.name).name for other in session.inversion.others] == [photo.name] * 2
+    # A correction by hand keeps them.
+    opened.controller.correct(session.inversion.portrait.landmarks)
+    qtbot.waitUntil(lambda: len(session.steps) == 4, timeout=5000)
+    assert len(session.inversion.others) == 2
+    session.undo()
+    session.undo()
+    assert session.inversion.others == ()
