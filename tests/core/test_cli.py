@@ -353,7 +353,7 @@ def test_wrong_calls_exit_with_2_and_say_why(facet, tmp_path, monkeypatch, words
 def test_stopping_leaves_nothing_and_exits_with_5(facet, photo, tmp_path, monkeypatch):
     from inversion_core import pipeline
 
-    def stopped(portrait, model):
+    def stopped(portrait, model, others=()):
         yield from ()
         raise KeyboardInterrupt
 
