@@ -112,11 +112,13 @@ class Controller(QObject):
         with_before: bool,
         smooth: int = 2,
         as_head: bool = False,
+        volumes: bool = False,
     ) -> None:
         """Ask for the picture of the session as it is now; earlier wishes are forgotten.
 
         Args:
             as_head: whether the viewport draws heads itself; a head that it has already comes at once.
+            volumes: whether it marches volumes, too.
         """
         if self.session.inversion is None or self.model is None:
             return
@@ -130,8 +132,9 @@ class Controller(QObject):
             light,
             with_before,
             smooth,
-            as_head,
-            dict(self.session.before),
+            before=dict(self.session.before),
+            as_head=as_head,
+            volumes=volumes,
         )
         if self._posed is not None and self._posed.answers(request):
             self.live.cancel()

@@ -40,7 +40,8 @@ class Engine(Protocol):
     def invert(self, portrait: Portrait, model: Any, others: Sequence[Portrait] = ()) -> Task[Inversion]: ...
     def edit(self, inversion: Inversion, moves: Mapping[str, float], model: Any) -> Any: ...
     def view(self, head: Any, camera: Camera, size: int, samples: int = 1) -> Rendering: ...
-    def gl_draws(self, head: Any) -> bool: ...
+    def gl_draws(self, head: Any, volumes: bool) -> bool: ...
+    def gl_finishes(self, head: Any) -> bool: ...
     def export_mesh(self, head: Any, path: Path, options: MeshOptions) -> Task[Mesh]: ...
     def relit(self, rendering: Rendering, inversion: Inversion, light: tuple[float, float]) -> Rendering: ...
     def wired(self, rendering: Rendering, head: Any, camera: Camera, size: int) -> Rendering: ...
@@ -118,11 +119,17 @@ class InversionCore:
 
         return view(head, camera, size, samples)
 
-    def gl_draws(self, head: Any) -> bool:
-        """Whether the shaders draw this kind of head."""
-        from inversion_core.gl.head import draws
+    def gl_draws(self, head: Any, volumes: bool) -> bool:
+        """Whether the shaders draw this kind of head; volumes are only worth it on hardware."""
+        from inversion_core.gl.kinds import is_surface, is_volume
 
-        return draws(head)
+        return is_surface(head) or (volumes and is_volume(head))
+
+    def gl_finishes(self, head: Any) -> bool:
+        """Whether the shaders' picture is all that there is to this kind of head."""
+        from inversion_core.gl.kinds import is_surface
+
+        return is_surface(head)
 
     def export_mesh(self, head: Any, path: Path, options: MeshOptions) -> Task[Mesh]:
         from inversion_core.geometry.export import export_mesh

@@ -40,7 +40,8 @@ class Request:
         with_before: whether the untouched head is wanted beside it.
         before: the moves of the head to compare with; none are the untouched one's.
         smooth: samples across a pixel of the full picture.
-        as_head: whether the viewport draws the head itself, where its kind can be drawn so.
+        as_head: whether the viewport draws the head itself, where its kind can be drawn so; volumes: and whether
+            that goes for heads that must be marched.
     """
 
     inversion: Inversion
@@ -52,8 +53,9 @@ class Request:
     light: tuple[float, float] = (-0.6, 0.5)
     with_before: bool = False
     smooth: int = 2
-    as_head: bool = False
     before: Mapping[str, float] = field(default_factory=dict)
+    as_head: bool = False
+    volumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,14 @@ class Studio:
         moved = dict(request.moves) != dict(request.before)
         before = self.head(request, request.before) if request.with_before and moved else None
         edited = (time.perf_counter() - started) * 1000
-        if request.as_head and self.engine.gl_draws(head):
-            return Frame(request, QImage(), None, 0.0, edited, True, head, before)
+        if request.as_head and self.engine.gl_draws(head, request.volumes):
+            full = self.engine.gl_finishes(head)
+            posed = Frame(request, QImage(), None, 0.0, edited, full, head, before)
+            if full:
+                return posed
+            yield Progress(1, 2, "", posed)
+            yield Rest(STILL_SECONDS)
+            return (yield from self._finished(request, head, before, edited))
         size = min(self.preview_size, request.size)
         started = time.perf_counter()
         image = self._drawn(head, request, size)
@@ -122,6 +130,11 @@ class Studio:
             untouched = self._untouched(before, image, request, middle)
             spent = time.perf_counter() - started
             yield Progress(1, 2, "", Frame(request, image, untouched, spent * 1000, edited, False))
+        return (yield from self._finished(request, head, before, edited))
+
+    def _finished(
+        self, request: Request, head: Any, before: Any, edited: float
+    ) -> Generator[Progress | Rest, None, Frame]:
         started = time.perf_counter()
         image = yield from self._full(head, request)
         untouched = None

@@ -142,7 +142,7 @@ class GLCanvas(QOpenGLWidget):
         self.drawn_size = (0, 0)
         """Width and height in pixels, samples not counted, of the last picture."""
         self._context: Context | None = None
-        self._renderers: list[Any] = []
+        self._renderers: dict[tuple[bool, bool], Any] = {}
         self._stamp: Any = None
         self._pace = Pace()
         self._resting = False
@@ -165,8 +165,8 @@ class GLCanvas(QOpenGLWidget):
         image.fill(0)
         self.makeCurrent()
         try:
-            if self._renderers:
-                renderer = self._renderers[False]
+            if self._context is not None:
+                renderer = self._renderer(False, frame.head)
                 renderer.show(frame.head)
                 colours = renderer.draw(frame.request.camera, (side, side), self.smooth, shown(frame)).colours
                 # Rounding may leave a colour a step above its alpha, which premultiplied formats forbid.
@@ -185,15 +185,13 @@ class GLCanvas(QOpenGLWidget):
 
     def initializeGL(self) -> None:
         # Also called when the widget has moved to another window: what was on the card is gone then.
-        self._renderers, self._stamp, self._context = [], None, None
+        self._renderers, self._stamp, self._context = {}, None, None
         try:
-            from inversion_core.gl.head import HeadRenderer
             from inversion_core.gl.picture import Stamp
 
             self._context = current_context(self.context())
             self.info = described(self._context)
             self._stamp = Stamp(self._context)
-            self._renderers = [HeadRenderer(self._context) for _ in range(2)]
         except NoOpenGL as error:
             self._give_up(str(error))
 
@@ -234,7 +232,7 @@ class GLCanvas(QOpenGLWidget):
         size, samples = self._quality(pane, len(wanted))
         targets = {}
         for before, head in wanted.items():
-            renderer = self._renderers[before]
+            renderer = self._renderer(before, head)
             renderer.show(head)
             targets[before] = renderer.draw(frame.request.camera, size, samples, shown(frame))
         self._context.finish()
@@ -243,6 +241,15 @@ class GLCanvas(QOpenGLWidget):
         self.drawn_size = size
         self.painted.emit(replace(frame, milliseconds=1000 * spent, final=self._resting))
         return targets
+
+    def _renderer(self, before: bool, head: Any) -> Any:
+        """The renderer of edited or untouched heads of this kind, each of which keeps its head's buffers."""
+        from inversion_core.gl.kinds import is_surface, renderer_of
+
+        key = (before, is_surface(head))
+        if key not in self._renderers:
+            self._renderers[key] = renderer_of(head, self._context)
+        return self._renderers[key]
 
     def _hand_back(self) -> None:
         """Leave texture unit 0 active and empty: Qt's painter takes for granted that it is."""
@@ -273,7 +280,7 @@ class GLCanvas(QOpenGLWidget):
 
     def _give_up(self, reason: str) -> None:
         logging.getLogger("facet").warning("OpenGL is not used: %s", reason)
-        self._renderers, self._stamp, self._context = [], None, None
+        self._renderers, self._stamp, self._context = {}, None, None
         # The receiver may delete this widget, which Qt is painting just now.
         QTimer.singleShot(0, self, lambda: self.failed.emit(reason))
 

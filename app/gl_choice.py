@@ -45,6 +45,11 @@ class GLChoice(QObject):
         """Whether heads in this look are drawn with OpenGL."""
         return self.view.canvas is not None and look in LOOKS
 
+    @property
+    def marches(self) -> bool:
+        """Whether volumes are worth drawing with OpenGL: on hardware."""
+        return self._info is not None and not self._info.software
+
     def described(self) -> str:
         """What draws, and why, in a line."""
         return ("OpenGL" if self.view.canvas is not None else self.tr("processor")) + f" ({self.reason})"

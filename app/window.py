@@ -261,6 +261,7 @@ class MainWindow(QMainWindow):
             view.wants_before,
             int(self.settings.number("smooth")),
             self.gl.draws(self.look),
+            self.gl.marches,
         )
 
     def _on_frame(self, frame: Frame) -> None:

@@ -6,7 +6,7 @@ The picture is that of :func:`inversion_core.render.render`; tests hold one agai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import moderngl
 import numpy as np
@@ -289,8 +289,3 @@ class HeadRenderer:
 
 def _present(head: Head) -> list[Layer]:
     return [layer for layer in (head.head, head.shell, head.hair) if len(layer.vertices)]
-
-
-def draws(head: Any) -> bool:
-    """Whether :class:`HeadRenderer` draws this kind of head."""
-    return isinstance(head, Head)

@@ -11,7 +11,8 @@ import numpy as np
 
 from inversion_core.camera import Camera
 from inversion_core.gl.context import NoOpenGL, described, standalone_context
-from inversion_core.gl.head import HeadRenderer, draws
+from inversion_core.gl.head import HeadRenderer
+from inversion_core.gl.kinds import is_surface
 from inversion_core.metrics import psnr
 
 SIZE, REPEATS = 512, 3
@@ -34,7 +35,7 @@ def measured_swing(head: Any, cameras: Sequence[Camera], sizes: Sequence[int], r
     Raises:
         NoOpenGL: there is no context without a window, or nothing draws this kind of head.
     """
-    if not draws(head):
+    if not is_surface(head):
         raise NoOpenGL("Heads of this model are not drawn with OpenGL.")
     context = standalone_context()
     try:
@@ -63,7 +64,7 @@ def compared(head: Any, camera: Camera, size: int = SIZE) -> tuple[float, float]
     Raises:
         NoOpenGL: there is no context without a window.
     """
-    if not draws(head):
+    if not is_surface(head):
         return None
     context = standalone_context()
     try:

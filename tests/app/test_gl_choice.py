@@ -48,12 +48,13 @@ def test_a_software_rasteriser_is_measured_once(qtbot, opened, monkeypatch, ours
     frame = opened.viewport.frame
     for _ in range(2):
         choice.consider(frame)
-    qtbot.waitUntil(lambda: bool(used))
+    qtbot.waitUntil(lambda: bool(used), timeout=30000)
     assert len(asked) == 1 and used[0][0] is wanted and "llvmpipe" in used[0][1]
 
 
 def test_a_head_that_the_viewport_has_is_not_posed_again(opened, engine, monkeypatch):
-    monkeypatch.setattr(engine, "gl_draws", lambda head: True, raising=False)
+    monkeypatch.setattr(engine, "gl_draws", lambda head, volumes: True, raising=False)
+    monkeypatch.setattr(engine, "gl_finishes", lambda head: True, raising=False)
     studio = Studio(engine)
     session, controller = opened.session, opened.controller
     request = Request(
@@ -67,6 +68,23 @@ def test_a_head_that_the_viewport_has_is_not_posed_again(opened, engine, monkeyp
     assert not frame.answers(Request(**{**vars(request), "moves": {}}))
     assert not frame.answers(Request(**{**vars(request), "with_before": True}))
     assert not frame.answers(Request(**{**vars(request), "as_head": False}))
+
+
+def test_a_marched_head_is_followed_by_its_full_picture(opened, engine, monkeypatch):
+    monkeypatch.setattr(engine, "gl_draws", lambda head, volumes: volumes, raising=False)
+    monkeypatch.setattr(engine, "gl_finishes", lambda head: False, raising=False)
+    session, controller = opened.session, opened.controller
+    request = Request(
+        session.inversion, {}, controller.model, controller.camera(), 64, as_head=True, volumes=True
+    )
+    job = Studio(engine).frames(request)
+    posed = next(job).preview
+    assert posed.drawn_by_viewport and not posed.final
+    with pytest.raises(StopIteration) as stop:
+        while True:
+            next(job)
+    full = stop.value.value
+    assert full.final and not full.drawn_by_viewport and full.image.width() == 64
 
 
 def test_panes_follow_how_heads_are_compared(opened):

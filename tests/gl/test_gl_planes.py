@@ -150,6 +150,20 @@ def test_a_decoder_that_is_too_large_is_refused_in_a_sentence(renderer):
         renderer.show(head)
 
 
+def test_heads_get_the_renderer_of_their_kind(context, inversion, model):
+    from inversion_core.gl import kinds
+    from inversion_core.gl.head import HeadRenderer
+    from inversion_core.gl.planes import PlanesRenderer
+
+    marched, posed = _ball(), model.edit(inversion, {})
+    assert kinds.is_volume(marched) and not kinds.is_surface(marched)
+    assert kinds.is_surface(posed) and not kinds.is_volume(posed)
+    for head, wanted in ((marched, PlanesRenderer), (posed, HeadRenderer)):
+        made = kinds.renderer_of(head, context)
+        assert type(made) is wanted
+        made.release()
+
+
 def test_more_rays_smooth_the_edge(renderer):
     camera = Camera.orbit(0.0, 0.0)
     one, four = (renderer.render(_ball(), camera, 32, samples).opacity for samples in (1, 3))
