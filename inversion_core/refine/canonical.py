@@ -214,7 +214,7 @@ def fuse(
     is_hair = masks[..., 1] > 0.7
     hair_colour = np.median(photo[is_hair], 0) if is_hair.sum() > 100 else 0.6 * skin_colour
     hair_layer, hair_texture = _hair_layer(hair, fine, template, camera, photo, masks, hair_colour)
-    shell_layer = _shell_layer(shell, camera, photo)
+    shell_layer = _shell_layer(shell, photo)
     return PhotoDetail(
         photo=photo,
         masks=masks,
@@ -413,12 +413,12 @@ def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.f
     return result + left[..., None] * np.asarray(fallback, np.float32)
 
 
-def _shell_layer(shell: Shell | None, camera: Camera, photo) -> Layer:
+def _shell_layer(shell: Shell | None, photo) -> Layer:
     if shell is None:
         return Layer(
             np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, CHANNELS), np.float32)
         )
-    uv = camera.project(shell.vertices)[:, :2]
+    uv = shell.uv
     attributes = np.zeros((len(uv), CHANNELS), np.float32)
     attributes[:, UV], attributes[:, MIRROR_UV] = uv, uv
     attributes[:, WEIGHT] = attributes[:, SEEN_STRAIGHT] = 1.0

@@ -31,6 +31,7 @@ class Shell:
         anchors: (N, 4) int32 fine vertices and weights (N, 4) float32 that it follows under edits.
         front: (N,) bool, whether the vertex lies on the sheet that the photo saw.
         share: (N,) opacity, falling off where the sheet ends before the person does.
+        uv: (N, 2) where the photo, in its widths, shows what the vertex is coloured with.
     """
 
     vertices: NDArray[np.float32]
@@ -39,6 +40,7 @@ class Shell:
     weights: NDArray[np.float32]
     front: NDArray[np.bool_]
     share: NDArray[np.float32]
+    uv: NDArray[np.float32]
 
 
 def _filled(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -99,12 +101,17 @@ def inflate_shell(
     away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5) * unit
     grown = np.clip(away / 0.05, 0, 1)
     half = cv2.GaussianBlur((half * (0.35 + 0.65 * grown)).astype(np.float32), (0, 0), 1.5)
-    behind = np.where(body, 0.012 + 0.5 * half, 0)
+    behind = np.where(body, 0.012 + 0.5 * half, 0).astype(np.float32)
+    behind = np.minimum(behind, cv2.GaussianBlur(behind, (0, 0), 1.2))
     front = middle - half + behind
     back = middle + half + behind
     index = np.full((GRID, GRID), -1, np.int64)
     rows, columns = np.nonzero(domain)
     index[rows, columns] = np.arange(len(rows))
+    # Under the head the sheet goes on as it is beside it: the photo shows skin there.
+    nearest = distance_transform_edt(~beyond, return_distances=False, return_indices=True)
+    shown = np.where(body, nearest, np.indices(body.shape))[::-1, rows, columns].T
+    uv = (shown + 0.5) / GRID
     ray = (
         np.stack([(columns + 0.5) / GRID, (rows + 0.5) / GRID, np.ones(len(rows))], 1)
         @ np.linalg.inv(camera.intrinsics.astype(np.float64)).T
@@ -129,4 +136,5 @@ def inflate_shell(
         (weights / weights.sum(1, keepdims=True)).astype(np.float32),
         np.arange(len(vertices)) < len(rows),
         np.tile(soft_edge[rows, columns], 2).astype(np.float32),
+        np.tile(uv, (2, 1)).astype(np.float32),
     )

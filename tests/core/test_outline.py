@@ -91,3 +91,15 @@ def test_its_edge_is_soft_where_it_ends_before_the_person_does(ball, silhouette)
     shell = _shell(ball, _with_bar(silhouette))
     assert shell.share.min() >= 0 and shell.share.max() > 0.99
     assert 0 < (shell.share < 0.9).mean() < 0.5
+
+
+def test_under_the_head_it_is_coloured_as_beside_it(ball, silhouette):
+    shell = _shell(ball, _with_bar(silhouette))
+    seen = CAMERA.project(shell.vertices)[:, :2]
+    x, y = np.clip(seen * 512, 0, 511).astype(int).T
+    under = silhouette[y, x] > 0
+    assert under.sum() > 50
+    x, y = np.clip(shell.uv * 512, 0, 511).astype(int).T
+    # Half a cell's rounding aside, nothing is taken from the head.
+    assert silhouette[y, x][under].mean() < 0.1
+    assert (np.abs(shell.uv - seen).max(1)[~under] < 1e-4).mean() > 0.95
