@@ -49,12 +49,14 @@ def run(name: str, trial: bool = False) -> int:
     from app.collector import Collector
     from app.recover_notice import offer_recovery
     from app.settings import Settings
+    from app.translations import install
     from app.window import MainWindow
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("Facet")
     application.setOrganizationName("Facet")
     collector = Collector(application)
+    install(application)
     settings = Settings()
     keep_log(settings.log)
     window = MainWindow(settings=settings)

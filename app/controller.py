@@ -16,6 +16,7 @@ from app.jobs import Lane, Work
 from app.orbit import View, camera_of, view_of
 from app.pictures import Look
 from app.session import Session
+from app.translations import spoken
 from app.workshop import Opened, Shot, Workshop
 from inversion_core.camera import Camera
 from inversion_core.geometry.mesh_options import MeshOptions
@@ -292,7 +293,7 @@ class Controller(QObject):
     def _take_model(self, model: Any) -> None:
         if model is not self.model:
             self.model = model
-            self.session.sliders = tuple(model.card.sliders)
+            self.session.sliders = spoken(model.card.sliders)
             self.model_ready.emit(model)
 
     def _take(self, opened: Opened, activity: Activity) -> None:

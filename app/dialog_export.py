@@ -96,7 +96,11 @@ class ExportDialog(QDialog):
         self.texture.setCurrentIndex(TEXTURES.index(2048))
         for axis in ("y", "z"):
             self.up.addItem(f"+{axis.upper()}", axis)
-        for unit, name in (("m", self.tr("metres")), ("cm", self.tr("centimetres")), ("mm", "millimetres")):
+        for unit, name in (
+            ("m", self.tr("metres")),
+            ("cm", self.tr("centimetres")),
+            ("mm", self.tr("millimetres")),
+        ):
             self.unit.addItem(name, unit)
         self.cells = self._number(32, 512, 256, self.tr(" cells"))
         self.faces = self._number(500, 200_000, 20_000, "")

@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from PySide6.QtCore import qVersion
+from PySide6.QtCore import QCoreApplication, qVersion
 from PySide6.QtGui import QFontDatabase, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -137,9 +137,11 @@ class DiagnosticsDialog(QDialog):
 
 def show_about(parent: QWidget, model: Any) -> None:
     """What Facet is, and the licence of the model in use."""
-    text = parent.tr("Facet turns one portrait photo into a head that you can edit, turn and export.")
+    text = QCoreApplication.translate(
+        "show_about", "Facet turns one portrait photo into a head that you can edit, turn and export."
+    )
     if model is not None:
-        text += "\n\n" + parent.tr("Model: {title}. Licence: {licence}.").format(
-            title=model.card.title, licence=model.card.licence
-        )
-    QMessageBox.about(parent, parent.tr("About Facet"), text)
+        text += "\n\n" + QCoreApplication.translate(
+            "show_about", "Model: {title}. Licence: {licence}."
+        ).format(title=model.card.title, licence=model.card.licence)
+    QMessageBox.about(parent, QCoreApplication.translate("show_about", "About Facet"), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 
 from app.messages import Message
@@ -37,9 +38,11 @@ def ask_unsaved(title: str, parent: QWidget) -> str:
     """ "save", "discard" or "cancel": what is to become of unsaved work."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(box.tr("Unsaved work"))
-    box.setText(box.tr("Save the changes to “{title}”?").format(title=title))
-    box.setInformativeText(box.tr("They are lost otherwise."))
+    box.setWindowTitle(QCoreApplication.translate("ask_unsaved", "Unsaved work"))
+    box.setText(
+        QCoreApplication.translate("ask_unsaved", "Save the changes to “{title}”?").format(title=title)
+    )
+    box.setInformativeText(QCoreApplication.translate("ask_unsaved", "They are lost otherwise."))
     buttons = QMessageBox.StandardButton
     box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
     box.setDefaultButton(buttons.Save)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QMessageBox
 
 from app.recovery import forget
@@ -19,12 +20,24 @@ def offer_recovery(window: MainWindow) -> bool:
     when = datetime.datetime.fromtimestamp(newest.modified).strftime("%d %b, %H:%M")
     box = QMessageBox(window)
     box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(window.tr("Recover your work?"))
-    box.setText(window.tr("Facet ended without closing “{title}”.").format(title=newest.title))
-    box.setInformativeText(window.tr("It was kept at {when}.").format(when=when))
-    recover = box.addButton(window.tr("Recover"), QMessageBox.ButtonRole.AcceptRole)
-    discard = box.addButton(window.tr("Delete it"), QMessageBox.ButtonRole.DestructiveRole)
-    later = box.addButton(window.tr("Later"), QMessageBox.ButtonRole.RejectRole)
+    box.setWindowTitle(QCoreApplication.translate("recover_notice", "Recover your work?"))
+    box.setText(
+        QCoreApplication.translate("recover_notice", "Facet ended without closing “{title}”.").format(
+            title=newest.title
+        )
+    )
+    box.setInformativeText(
+        QCoreApplication.translate("recover_notice", "It was kept at {when}.").format(when=when)
+    )
+    recover = box.addButton(
+        QCoreApplication.translate("recover_notice", "Recover"), QMessageBox.ButtonRole.AcceptRole
+    )
+    discard = box.addButton(
+        QCoreApplication.translate("recover_notice", "Delete it"), QMessageBox.ButtonRole.DestructiveRole
+    )
+    later = box.addButton(
+        QCoreApplication.translate("recover_notice", "Later"), QMessageBox.ButtonRole.RejectRole
+    )
     box.setDefaultButton(recover)
     box.setEscapeButton(later)
     box.exec()

@@ -174,14 +174,14 @@ def official(engine, tmp_path):
 def test_dropped_official_files_become_a_model(qtbot, opened, engine, official, settings):
     moved = opened.session.inversion
     drop(opened, *official[:2])
-    qtbot.waitUntil(lambda: opened.model_commands.dialog is not None)
+    qtbot.waitUntil(lambda: opened.model_commands.dialog is not None, timeout=60_000)
     dialog = opened.model_commands.dialog
     assert not dialog.add_button.isEnabled() and dialog.parts.missing == ("StyleSDF volume renderer",)
     dialog.files_chosen.emit([official[2]])
-    qtbot.waitUntil(dialog.add_button.isEnabled)
+    qtbot.waitUntil(dialog.add_button.isEnabled, timeout=20_000)
     dialog.name.setEditText("theirs")
     qtbot.mouseClick(dialog.add_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: opened.controller.model.card.name == "theirs")
+    qtbot.waitUntil(lambda: opened.controller.model.card.name == "theirs", timeout=20_000)
     # The photo is fitted again, the panel shows the sliders of the new card, and the menu its name.
     qtbot.waitUntil(lambda: opened.session.inversion is not moved)
     assert set(opened.attributes.rows) == {"smile"}
@@ -277,7 +277,7 @@ def test_every_command_of_every_menu_works(qtbot, opened, engine, tmp_path, monk
             opened.session.undo()
         assert action.isEnabled(), command.name
         action.trigger()
-        qtbot.waitUntil(lambda: not opened.controller.batch.busy, timeout=10000)
+        qtbot.waitUntil(lambda: not opened.controller.batch.busy, timeout=60_000)
         qtbot.wait(5)
         assert not wrong, (title, command.name, wrong)
         dialog = opened.model_commands.dialog
@@ -297,7 +297,7 @@ def test_every_command_of_every_menu_works(qtbot, opened, engine, tmp_path, monk
     for place in (opened.model_commands.group, opened.recent_menu):
         for number in range(len(place.actions())):
             place.actions()[number].trigger()
-            qtbot.waitUntil(lambda: not opened.controller.batch.busy, timeout=10000)
+            qtbot.waitUntil(lambda: not opened.controller.batch.busy, timeout=60_000)
     assert not wrong
     opened.actions_by_name["quit"].trigger()
     assert not opened.isVisible()
