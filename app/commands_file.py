@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.controller import Activity, Controller
 from app.dialog_batch import BatchDialog
+from app.dialog_blend import BlendDialog
 from app.dialog_export import ExportDialog
 from app.dialog_turntable import TurntableDialog
 from app.files import PROJECT, FileDesk
@@ -33,6 +34,7 @@ class FileCommands(QObject):
         self.window, self.controller, self.files, self.viewport = window, controller, files, viewport
         self.session = controller.session
         self.reveal: set[Path] = set()
+        self.blend: BlendDialog | None = None
         controller.done.connect(self._on_done)
 
     def do_open(self) -> None:
@@ -54,6 +56,26 @@ class FileCommands(QObject):
         )
         if chosen:
             self.controller.add_photos([Path(name) for name in chosen])
+
+    def do_blend(self) -> None:
+        inversion = self.controller.session.inversion
+        if inversion.blend is not None:
+            self._show_blend(inversion.blend.other)
+            return
+        chosen, _ = QFileDialog.getOpenFileName(
+            self.window,
+            self.tr("The other person"),
+            "",
+            self.tr("Photos and projects") + f" ({OPENABLE})",
+        )
+        if chosen:
+            self.controller.find_partner(Path(chosen))
+
+    def _show_blend(self, other: object) -> None:
+        if self.blend is not None:
+            self.blend.close()
+        self.blend = BlendDialog(self.session, self.controller, other, self.window)
+        self.blend.show()
 
     def do_save(self) -> None:
         if self.session.path is not None:
@@ -117,6 +139,8 @@ class FileCommands(QObject):
         return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
     def _on_done(self, activity: Activity, result: object) -> None:
+        if activity.kind == "partner" and self.session.inversion is activity.context:
+            self._show_blend(result)
         if activity.kind == "batch":
             self.report_made.emit(result)
         if isinstance(result, Path) and result in self.reveal:

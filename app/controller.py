@@ -29,8 +29,8 @@ class Activity:
     """A job of the batch lane.
 
     Attributes:
-        kind: "photo", "project", "fit", "more", "save", "autosave", "mesh", "turntable", "screenshot", "sheet", "faces",
-            "model", "batch", "parts", "install".
+        kind: "photo", "project", "fit", "more", "partner", "blend", "save", "autosave", "mesh",
+            "turntable", "screenshot", "sheet", "faces", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
     """
@@ -74,6 +74,7 @@ class Controller(QObject):
         self.model: Any = None
         self._studio = Studio(self.engine)
         self._workshop = Workshop(self.engine)
+        self._wished_blend: tuple[Any, tuple[float, float, float]] | None = None
         self._activities: dict[int, Activity] = {}
         self._frame_job = 0
         self._posed: Frame | None = None
@@ -189,6 +190,21 @@ class Controller(QObject):
         doing = self.tr("Adding %n photo(s)", "", len(paths))
         self._start(Activity("more", doing, inversion), lambda: self._workshop.more_photos(inversion, paths))
 
+    def find_partner(self, path: Path) -> None:
+        """Open another person to mix with; the inversion is the result."""
+        doing = self.tr("Opening {name}").format(name=path.name)
+        self._start(Activity("partner", doing, self.session.inversion), lambda: self._workshop.partner(path))
+
+    def blend(self, other: Any, strengths: tuple[float, float, float]) -> None:
+        """Mix the head with another person; while one mix is made, only the latest wish is kept."""
+        if any(activity.kind == "blend" for activity in self._activities.values()):
+            self._wished_blend = (other, strengths)
+            return
+        self._wished_blend = None
+        first = self.session.inversion
+        activity = Activity("blend", self.tr("Mixing two people"), first)
+        self._start(activity, lambda: self._workshop.blend(first, other, strengths))
+
     def find_faces(self) -> None:
         portrait = self.session.inversion.portrait
         activity = Activity("faces", self.tr("Looking for faces"), portrait)
@@ -286,6 +302,10 @@ class Controller(QObject):
             self.session.set_inversion(result, self.tr("Correct the fit"))
         elif activity.kind == "more" and self.session.inversion is activity.context:
             self.session.set_inversion(result, activity.doing)
+        elif activity.kind == "blend" and self.session.inversion is activity.context:
+            self.session.set_inversion(result, activity.doing, "blend")
+            if self._wished_blend is not None:
+                self.blend(*self._wished_blend)
         elif activity.kind == "save":
             self.session.mark_saved(result, activity.context)
         self.done.emit(activity, result)

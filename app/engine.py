@@ -47,6 +47,9 @@ class Engine(Protocol):
     def wired(self, rendering: Rendering, head: Any, camera: Camera, size: int) -> Rendering: ...
     def save_sheet(self, head: Any, inversion: Inversion, path: Path) -> Task[Path]: ...
     def run_batch(self, folder: Path, out: Path, model: Any, options: BatchOptions) -> Task[BatchReport]: ...
+    def blend(
+        self, first: Inversion, other: Inversion, strengths: tuple[float, float, float], model: Any
+    ) -> Inversion: ...
     def project_model(self, path: Path) -> str: ...
     def models(self) -> list[tuple[str, str, Path]]: ...
     def identified(self, files: Sequence[Path], known: Any) -> Any: ...
@@ -160,6 +163,14 @@ class InversionCore:
         from inversion_core.batch import run_batch
 
         return (yield from run_batch(folder, out, model, options))
+
+    def blend(
+        self, first: Inversion, other: Inversion, strengths: tuple[float, float, float], model: Any
+    ) -> Inversion:
+        """The first mixed with the other: strengths of identity, appearance and expression."""
+        from inversion_core.blend import blend_inversions
+
+        return blend_inversions(model, first, other, *strengths)
 
     def project_model(self, path: Path) -> str:
         from inversion_core.project import project_model

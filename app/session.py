@@ -146,9 +146,9 @@ class Session(QObject):
         self.moves_changed.emit()
         self.history_changed.emit()
 
-    def set_inversion(self, inversion: Inversion, text: str) -> None:
-        """Replace the inversion (another fit of the same photo) and keep the moves: one step."""
-        self._push(Step(text, replace(self.step.state, inversion=inversion)))
+    def set_inversion(self, inversion: Inversion, text: str, gesture: str = "") -> None:
+        """Replace the inversion (another fit of the same photo, a mix of two) and keep the moves: one step."""
+        self._push(Step(text, replace(self.step.state, inversion=inversion), gesture))
         self.document_changed.emit()
         self.moves_changed.emit()
         self.history_changed.emit()

@@ -113,6 +113,20 @@ class Workshop:
         task = self.engine.invert(inversion.portrait, self.model(), others)
         return (yield from _from_there(task, 1, 3))
 
+    def partner(self, path: Path) -> Steps:
+        """The inversion of another person, from a project or a photo."""
+        yield Progress(0, 10, "finding the face")
+        model = self.model()
+        if path.suffix.lower() == ".facet":
+            return self.engine.load_project(path, model)[0]
+        portrait = self.engine.open_portrait(path)
+        return (yield from _from_there(self.engine.invert(portrait, model), 1, 10))
+
+    def blend(self, first: Inversion, other: Inversion, strengths: tuple[float, float, float]) -> Steps:
+        """The first mixed with the other."""
+        yield Progress(0, 0, "mixing")
+        return self.engine.blend(first, other, strengths, self.model())
+
     def project(self, path: Path) -> Steps:
         """An :class:`Opened` project."""
         yield Progress(0, 3, "loading the model")

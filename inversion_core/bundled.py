@@ -399,7 +399,9 @@ def _as_stored(detail: PhotoDetail) -> PhotoDetail:
 
 
 _LAYERS = ("head", "hair", "shell")
-_DETAIL_ARRAYS = tuple(f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera", "atlas"))
+_DETAIL_ARRAYS = tuple(
+    f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera", "atlas", "mixed")
+)
 _HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
 _SCORES = ("psnr", "ssim", "iou", "fit")
 

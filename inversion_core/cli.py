@@ -164,6 +164,49 @@ def edit(project: Path, settings, like, reset: bool, out: Path, model, as_json: 
     say({"project": str(out), "moves": moves}, as_json, lambda: iter([str(out)]))
 
 
+def _strength(name: str, default: float):
+    return click.option(
+        f"--{name}",
+        type=click.FloatRange(0, 1),
+        default=default,
+        show_default=True,
+        help="Share of the other.",
+    )
+
+
+@facet.command()
+@click.argument("first", type=PHOTO)
+@click.argument("other", type=PHOTO)
+@_strength("identity", 0.5)
+@_strength("appearance", 0.5)
+@_strength("expression", 0.0)
+@click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
+@model_option
+@json_option
+def blend(first: Path, other: Path, identity, appearance, expression, out: Path, model, as_json) -> None:
+    """Mix FIRST with OTHER, each a photo or a project."""
+    from dataclasses import replace
+
+    from inversion_core import pipeline
+    from inversion_core.blend import blend_inversions
+    from inversion_core.model import load_model
+    from inversion_core.project import Project, load_project, save_project
+
+    loaded = load_model(model)
+
+    def opened(path: Path) -> Project:
+        if path.suffix.lower() == ".facet":
+            return load_project(path, loaded)
+        return Project(run(pipeline.invert(pipeline.open_portrait(path), loaded), path.name))
+
+    project, strengths = opened(first), (identity, appearance, expression)
+    mixed = blend_inversions(loaded, project.inversion, opened(other).inversion, *strengths)
+    save_project(replace(project, inversion=mixed), out, loaded)
+    names = ("identity", "appearance", "expression")
+    record = {"project": str(out), **dict(zip(names, strengths, strict=True))}
+    say(record, as_json, lambda: iter([str(out)]))
+
+
 @facet.command()
 @click.argument("project", type=PHOTO)
 @set_option

@@ -55,6 +55,7 @@ class Inversion:
         method: how the latent was found ("encoder", "refined", …).
         seconds: how long it took.
         others: more photos of the same person that went into it.
+        blend: whom it is mixed from, or None.
     """
 
     portrait: Portrait
@@ -64,6 +65,23 @@ class Inversion:
     method: str
     seconds: float
     others: tuple[Portrait, ...] = ()
+    blend: Blend | None = None
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Two inversions and how much of the second there is, each strength in [0, 1].
+
+    Attributes:
+        pictures: both skins laid out flat, kept for the next strengths; empty before they were needed.
+    """
+
+    first: Inversion
+    other: Inversion
+    identity: float
+    appearance: float
+    expression: float
+    pictures: tuple[object, ...] = ()
 
 
 def checked_moves(moves: Mapping[str, float], sliders: tuple[Slider, ...]) -> dict[str, float]:

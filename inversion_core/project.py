@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from inversion_core.blend import blend_inversions
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, checked_moves
 from inversion_core.errors import ImageUnreadable, ProjectUnreadable, UsageError
@@ -48,6 +49,16 @@ class OtherPhoto(msgspec.Struct):
     face: int
 
 
+class BlendValues(msgspec.Struct):
+    """Strengths of another person, whose files lie in the folder ``blend``."""
+
+    name: str
+    face: int
+    identity: float
+    appearance: float
+    expression: float
+
+
 class Manifest(msgspec.Struct):
     """``project.json``."""
 
@@ -61,6 +72,7 @@ class Manifest(msgspec.Struct):
     method: str
     seconds: float
     others: list[OtherPhoto] = []
+    blend: BlendValues | None = None
     snapshots: dict[str, dict[str, float]] = {}
 
 
@@ -71,6 +83,8 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         OutputUnwritable: see :func:`inversion_core.image.write_atomic`.
     """
     inversion, portrait = project.inversion, project.inversion.portrait
+    blend = inversion.blend
+    inversion = inversion if blend is None else blend.first
     camera = project.camera or portrait.camera
     manifest = Manifest(
         version=VERSION,
@@ -82,6 +96,15 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         camera=[float(x) for x in camera.label()],
         method=inversion.method,
         seconds=float(inversion.seconds),
+        blend=None
+        if blend is None
+        else BlendValues(
+            blend.other.portrait.name,
+            blend.other.portrait.face,
+            blend.identity,
+            blend.appearance,
+            blend.expression,
+        ),
         snapshots={
             name: {slider: float(value) for slider, value in moves.items()}
             for name, moves in project.snapshots.items()
@@ -92,6 +115,9 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
     arrays |= _portrait_arrays(portrait, "portrait.")
     for number, other in enumerate(inversion.others, 1):
         arrays |= _portrait_arrays(other, f"also.{number}.")
+    if blend is not None:
+        arrays |= {f"blend.{name}": np.ascontiguousarray(a) for name, a in model.pack(blend.other).items()}
+        arrays |= _portrait_arrays(blend.other.portrait, "blend.portrait.")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("project.json", msgspec.json.encode(manifest))
@@ -100,6 +126,9 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         for number, other in enumerate(inversion.others, 1):
             archive.writestr(f"also/{number}/crop.png", encode(other.image), zipfile.ZIP_STORED)
             archive.writestr(f"also/{number}/photo", other.source, zipfile.ZIP_STORED)
+        if blend is not None:
+            archive.writestr("blend/crop.png", encode(blend.other.portrait.image), zipfile.ZIP_STORED)
+            archive.writestr("blend/photo", blend.other.portrait.source, zipfile.ZIP_STORED)
         archive.writestr("inversion.safetensors", save(arrays))
     write_atomic(Path(path), buffer.getvalue())
 
@@ -124,10 +153,11 @@ def load_project(path: Path, model: FaceModel) -> Project:
                     f"{path.name} was saved by a newer version of Facet.", "Update Facet to open it."
                 )
             manifest = msgspec.convert(manifest, Manifest)
-            for number in range(1, len(manifest.others) + 1):
+            folders = [f"also/{number}" for number in range(1, len(manifest.others) + 1)]
+            folders += ["blend"] if manifest.blend is not None else []
+            for folder in folders:
                 for kind in ("crop.png", "photo"):
-                    name = f"also/{number}/{kind}"
-                    members[name] = _member(archive, name, path)
+                    members[f"{folder}/{kind}"] = _member(archive, f"{folder}/{kind}", path)
             arrays = load(_member(archive, "inversion.safetensors", path))
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ProjectUnreadable(
@@ -148,6 +178,9 @@ def load_project(path: Path, model: FaceModel) -> Project:
             _portrait(members, arrays, f"also/{number}/", f"also.{number}.", other.name, other.face)
             for number, other in enumerate(manifest.others, 1)
         )
+        partner, values = None, manifest.blend
+        if values is not None:
+            partner = _portrait(members, arrays, "blend/", "blend.portrait.", values.name, values.face)
         camera = Camera.from_label(manifest.camera)
     except (KeyError, ValueError, ImageUnreadable) as error:
         raise ProjectUnreadable(
@@ -155,6 +188,13 @@ def load_project(path: Path, model: FaceModel) -> Project:
         ) from error
     detail = {name.removeprefix("detail."): a for name, a in arrays.items() if name.startswith("detail.")}
     inversion = replace(model.unpack(portrait, detail), others=others)
+    if partner is not None and values is not None:
+        kept = {name.removeprefix("blend."): a for name, a in arrays.items() if name.startswith("blend.")}
+        strengths = (values.identity, values.appearance, values.expression)
+        try:
+            inversion = blend_inversions(model, inversion, model.unpack(partner, kept), *strengths)
+        except UsageError as error:
+            raise ProjectUnreadable(f"{path.name}: {error.what}", "Open its photo again.") from error
     try:
         moves = checked_moves(manifest.moves, model.card.sliders)
         snapshots = {

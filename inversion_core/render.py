@@ -27,7 +27,8 @@ PERSON, HAIR, OPAQUE = 0, 1, -1
 def closeness(head: Head, camera: Camera) -> float:
     """1 for the photo's own view, 0 from :data:`FAR_FROM_PHOTO` on."""
     cosine = float(camera.cam2world[:3, 2] @ head.detail.camera.cam2world[:3, 2])
-    return float(1 - smoothstep(np.arccos(np.clip(cosine, -1, 1)), NEAR_PHOTO, FAR_FROM_PHOTO))
+    near = 1 - smoothstep(np.arccos(np.clip(cosine, -1, 1)), NEAR_PHOTO, FAR_FROM_PHOTO)
+    return float(near * (1 - head.detail.mixed))
 
 
 def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering:

@@ -69,6 +69,7 @@ class PhotoDetail:
         light: (9,) spherical harmonics of the light on the face, relative to its mean.
         atlas: (S, S, 3) float32 colours of the skin in the template's own atlas where more than this photo is known
             of them (the head's mirrored places then refer to it), or None.
+        mixed: share of another person's looks, in [0, 1]: as far the photo's own view is like any other.
     """
 
     photo: NDArray[np.float32]
@@ -88,6 +89,7 @@ class PhotoDetail:
     skin_colour: NDArray[np.float32]
     light: NDArray[np.float32]
     atlas: NDArray[np.float32] | None = None
+    mixed: float = 0.0
 
     @property
     def other(self) -> NDArray[np.float32]:

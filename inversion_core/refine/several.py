@@ -160,7 +160,8 @@ def _matched(template: HeadTemplate, reference, other) -> NDArray[np.float32]:
     return np.clip(np.exp(smooth), 1 / MOST_GAIN, MOST_GAIN).astype(np.float32)
 
 
-def _grid_faces() -> NDArray[np.int32]:
+def grid_faces() -> NDArray[np.int32]:
+    """(F, 3) all faces of the hair's grid."""
     index = np.arange(ROWS * WIDTH).reshape(ROWS, WIDTH)
     a, b, d, c = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
@@ -169,7 +170,7 @@ def _grid_faces() -> NDArray[np.int32]:
 
 def _fused_hair(template: HeadTemplate, details: Sequence[PhotoDetail]) -> tuple[Layer, NDArray[np.float32]]:
     """The first photo's hair with opacity and colours of the others where they show it better."""
-    first, faces = details[0], _grid_faces()
+    first, faces = details[0], grid_faces()
     vertices = first.hair.vertices
     if len(vertices) != ROWS * WIDTH:
         return first.hair, first.hair_texture

@@ -18,7 +18,7 @@ import pytest
 
 from inversion_core.batch import BatchEntry, BatchReport
 from inversion_core.camera import Camera
-from inversion_core.edit import Inversion, Slider
+from inversion_core.edit import Blend, Inversion, Slider
 from inversion_core.errors import MissingResource, NoFace, ProjectUnreadable
 from inversion_core.image import write_atomic
 from inversion_core.latent import Latent
@@ -145,6 +145,10 @@ class BallEngine:
             BatchEntry("b.jpg", "b", "failed", "No face was found.", "Choose another."),
         )
         return BatchReport(entries, out)
+
+    def blend(self, first, other, strengths, model):
+        base = first.blend.first if first.blend else first
+        return replace(base, blend=Blend(base, other, *strengths))
 
     def models(self):
         return list(self.known_models)

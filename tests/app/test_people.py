@@ -98,3 +98,26 @@ def test_photos_are_added_and_taken_back(qtbot, opened, photo, monkeypatch):
     session.undo()
     session.undo()
     assert session.inversion.others == ()
+
+
+def test_another_person_is_mixed_in_and_taken_out(qtbot, opened, photo, monkeypatch):
+    session = opened.session
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *a, **k: (str(photo), ""))
+    _act(opened, "blend")
+    qtbot.waitUntil(lambda: opened.file_commands.blend is not None, timeout=5000)
+    dialog = opened.file_commands.blend
+    for value in (10, 40, 80):
+        dialog.sliders["appearance"].setValue(value)
+    dialog.sliders["identity"].setValue(30)
+
+    def mixed():
+        blend = session.inversion.blend
+        return blend is not None and (blend.identity, blend.appearance) == (0.3, 0.8)
+
+    qtbot.waitUntil(mixed, timeout=5000)
+    assert len(session.steps) == 2
+    session.undo()
+    assert session.inversion.blend is None and dialog.sliders["appearance"].value() == 0
+    session.redo()
+    assert dialog.sliders["appearance"].value() == 80
+    dialog.close()
