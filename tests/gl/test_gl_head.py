@@ -9,7 +9,7 @@ from inversion_core.camera import Camera
 from inversion_core.metrics import psnr
 from inversion_core.pipeline import edit, turntable_camera
 from inversion_core.refine.canonical import CHANNELS, Layer
-from inversion_core.render import render
+from inversion_core.render import closeness, render
 
 pytest.importorskip("moderngl", reason="moderngl is not installed")
 LEAST_PSNR = 45.0
@@ -70,6 +70,27 @@ def test_the_picture_is_the_renderers(renderer, inversion, model, moves, yaw):
     assert both.sum() > 0.99 * (wanted.depth > 0).sum()
     assert np.quantile(np.abs(wanted.depth - drawn.depth)[both], 0.99) < 1e-4
     assert (wanted.normals * drawn.normals).sum(-1)[both].mean() > 0.999
+
+
+@pytest.mark.parametrize("moves", [{}, {"smile": 1.0}], ids=["as it is", "edited"])
+def test_the_photos_own_view_is_trusted_as_the_renderer_trusts_it(renderer, inversion, model, moves):
+    head = edit(inversion, moves, model)
+    # A little nearer: the shell's grid would meet the pixels' centres, and either side of a tie is right.
+    photo = inversion.portrait.camera
+    camera = Camera(photo.cam2world, photo.intrinsics * np.array([[1.07], [1.07], [1]], np.float32))
+    assert closeness(head, camera) == 1
+    wanted, drawn = render(head, camera, 192, 2), renderer.render(head, camera, 192, 2)
+    assert _likeness(wanted.over(), drawn.over()) > LEAST_PSNR
+    assert np.abs(wanted.opacity - drawn.opacity).mean() < 5e-4
+
+
+def test_an_atlas_takes_the_photos_place_beside_it(renderer, plain):
+    colours = np.random.default_rng(0).random((96, 96, 3), np.float32)
+    head = replace(plain, detail=replace(plain.detail, atlas=colours))
+    camera = Camera.orbit(0.6, 0.0)
+    drawn = renderer.render(head, camera, 128, 2)
+    assert _likeness(render(head, camera, 128, 2).over(), drawn.over()) > LEAST_PSNR
+    assert _likeness(renderer.render(plain, camera, 128, 2).over(), drawn.over()) < 35
 
 
 def test_layers_may_be_missing(renderer, plain):
