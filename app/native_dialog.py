@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 TITLE = "Facet"
 
@@ -16,24 +17,26 @@ def tell(text: str) -> None:
         print(text, file=sys.stderr)
         if sys.stderr.isatty() or not getattr(sys, "frozen", False):
             return
-    command = dialog_command(text)
-    if command:
-        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
-    elif sys.platform == "win32" and sys.stderr is None:
+    for command in dialog_commands(text):
+        # 0 and 1 are answers; what misses a library itself ends otherwise, and the next one is tried.
+        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode in (0, 1):
+            return
+    if sys.platform == "win32" and sys.stderr is None:
         import ctypes
 
         warning = 0x30
         ctypes.windll.user32.MessageBoxW(None, text, TITLE, warning)
 
 
-def dialog_command(text: str) -> list[str]:
-    """The command that shows the text in a dialog; empty where there is no screen or no such program."""
+def dialog_commands(text: str) -> Iterator[list[str]]:
+    """The commands that would show the text in a dialog, best first; none where there is no screen or no such program."""
     if sys.platform == "darwin":
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         script = f'display dialog "{escaped}" with title "{TITLE}" buttons {{"OK"}} with icon caution'
-        return ["osascript", "-e", script]
+        yield ["osascript", "-e", script]
+        return
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return []
+        return
     for program, words in (
         ("zenity", ["--error", "--no-markup", f"--title={TITLE}", f"--text={text}"]),
         ("kdialog", ["--title", TITLE, "--error", text]),
@@ -42,5 +45,4 @@ def dialog_command(text: str) -> list[str]:
     ):
         found = shutil.which(program)
         if found:
-            return [found, *words]
-    return []
+            yield [found, *words]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import metadata
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def required(name: str, extra: str = "") -> set[str]:
 
 DISTRIBUTIONS = tuple(sorted(required("facet", "app") | {"opencv-contrib-python-headless"}))
 """What may be inside; the notice names what is."""
+
+
+def source_digest(root: Path) -> str:
+    """A name for what the bundle's loops are compiled from and with."""
+    digest = hashlib.sha256(f"{metadata.version('numba')} {metadata.version('llvmlite')}".encode())
+    for path in sorted((root / "inversion_core").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def version_file(folder: Path) -> Path:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
 import multiprocessing
 import os
 import runpy
-import shutil
 import sys
 from pathlib import Path
+
+import platformdirs
+from facet_kernels import keep_kernels
 
 
 def main() -> int:
     """The exit code of the command, the window, or a module that Facet starts as a process of its own."""
     multiprocessing.freeze_support()
     free_children()
-    keep_kernels()
+    if getattr(sys, "frozen", False):
+        keep_kernels(platformdirs.user_cache_path("facet") / "kernels")
     words = sys.argv[1:]
     # Facet starts parts of itself as `sys.executable -m MODULE`, which a built program has to answer itself.
     if len(words) > 1 and words[0] == "-m" and words[1].startswith("inversion_core."):
@@ -40,25 +42,6 @@ def free_children() -> None:
         os.environ["LD_LIBRARY_PATH"] = before
     else:
         os.environ.pop("LD_LIBRARY_PATH", None)
-
-
-def keep_kernels() -> None:
-    """Give numba a folder for compiled kernels: beside a built program's modules there is none to write to."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return
-    import platformdirs
-
-    # numba knows a built program by the file that runs, so each of two programs needs a folder of its own.
-    place = platformdirs.user_cache_path("facet") / "kernels" / Path(sys.executable).stem
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        import tempfile
-
-        # Read-only homes: compiled anew at each start, but working.
-        place = Path(tempfile.mkdtemp(prefix="facet-kernels-"))
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(place)
 
 
 if __name__ == "__main__":

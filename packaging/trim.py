@@ -10,13 +10,12 @@ Entry = tuple[str, str, str]
 """PyInstaller's place in the bundle, source and kind of one file."""
 
 EXCLUDED_MODULES = (
-    # Compilers, servers and test suites of torch: Facet only computes with it.
-    *("torch.utils.tensorboard", "torch.utils.benchmark", "torch._inductor", "torch.onnx", "tensorboard"),
-    # Reached only through torch's symbolic shapes, which nothing here compiles.
-    *("sympy", "mpmath", "networkx", "fsspec", "jinja2", "triton"),
+    # Facet only computes with torch. Its compilers stay: its optimisers import them.
+    *("torch.utils.tensorboard", "torch.utils.benchmark", "torch.onnx", "tensorboard"),
+    *("networkx", "fsspec", "jinja2", "triton"),
     *("numba.cuda", "numba.tests", "numba.roc", "llvmlite.tests"),
-    # scipy.optimize, ndimage, spatial, interpolate and sparse are what is used.
-    *("scipy.stats", "scipy.signal", "scipy.io", "scipy.datasets", "scipy.misc", "scipy.cluster"),
+    # What is used of scipy: optimize, ndimage, spatial, interpolate, sparse, and stats in training.
+    *("scipy.signal", "scipy.io", "scipy.datasets", "scipy.misc", "scipy.cluster"),
     *("skimage.data._fetchers", "skimage.io", "skimage.segmentation", "skimage.future"),
     *("skimage.restoration", "skimage.registration", "skimage.feature", "skimage.graph"),
     # hooks/without_matplotlib.py stands in.

@@ -16,6 +16,12 @@ from PIL import Image
 PACKAGING = Path(__file__).resolve().parent.parent / "packaging"
 
 
+@pytest.fixture(autouse=True)
+def _packaging_on_the_path(monkeypatch):
+    """Scripts of this folder import one another, as they do when they run."""
+    monkeypatch.syspath_prepend(str(PACKAGING))
+
+
 def _module(name):
     spec = importlib.util.spec_from_file_location(f"packaging_{name}", PACKAGING / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -104,22 +110,62 @@ def test_modules_that_facet_starts_run_inside_the_built_program(tmp_path):
     assert ("apt-get install" in done.stderr) == (done.returncode == 4)
 
 
-def test_kernels_get_a_folder_even_where_the_home_is_read_only(tmp_path, monkeypatch):
-    entry = _module("facet_entry")
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    entry.keep_kernels()
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    """The bundle's folder of compiled loops, as a build with one loop inside."""
+    # numba reads the variables below when it is imported, and would keep them for the tests that follow.
+    pytest.importorskip("numba")
+    inside = tmp_path / "bundle"
+    (inside / "kernels/module").mkdir(parents=True)
+    (inside / "kernels/module/loop.nbi").write_text("compiled")
+    (inside / "build.txt").write_text("b1")
+    module = _module("facet_kernels")
+    monkeypatch.setattr(module.sys, "_MEIPASS", str(inside), raising=False)
+    monkeypatch.setattr(module, "processor_flags", lambda: module._NEEDED)
+    monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
+    # Set and taken away again, so that what the module sets is undone after the test.
+    for name in ("NUMBA_CACHE_DIR", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_CACHE_LOCATOR_CLASSES"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return module
+
+
+def test_the_bundle_s_compiled_loops_are_used_and_those_of_older_builds_go(kernels, tmp_path):
+    (tmp_path / "cache/b0").mkdir(parents=True)
+    kernels.keep_kernels(tmp_path / "cache")
     place = Path(os.environ["NUMBA_CACHE_DIR"])
-    assert place.is_dir() and tmp_path in place.parents
+    assert place == tmp_path / "cache/b1" and (place / "module/loop.nbi").read_text() == "compiled"
+    assert os.environ["NUMBA_CPU_NAME"] == kernels.PORTABLE and "+avx2" in os.environ["NUMBA_CPU_FEATURES"]
+    assert [path.name for path in place.parent.iterdir()] == ["b1"]
+
+
+def test_other_processors_compile_for_themselves(kernels, tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "processor_flags", lambda: {"sse2"})
+    kernels.keep_kernels(tmp_path / "cache")
+    assert list(Path(os.environ["NUMBA_CACHE_DIR"]).iterdir()) == [] and "NUMBA_CPU_NAME" not in os.environ
+    assert not kernels.portable(kernels._NEEDED, "aarch64")
+
+
+def test_a_home_that_cannot_be_written_gets_loops_for_one_start(kernels, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
     kept = []
-    monkeypatch.setattr(entry.atexit, "register", lambda *words, **_: kept.append(words[1]))
-    entry.keep_kernels()
-    assert Path(os.environ["NUMBA_CACHE_DIR"]).is_dir() and kept == [Path(os.environ["NUMBA_CACHE_DIR"])]
-    kept[0].rmdir()
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setattr(kernels.atexit, "register", lambda *words, **_: kept.append(words[1]))
+    kernels.keep_kernels(tmp_path / "file" / "cache")
+    place = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert (place / "module/loop.nbi").is_file() and kept == [place]
+    kernels.shutil.rmtree(place)
+
+
+def test_numba_finds_a_built_program_s_loops_wherever_it_is_started(kernels, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "facet_kernels", kernels)
+    kernels.keep_kernels(tmp_path / "cache")
+    locator = _module("facet_locator").BundleLocator
+    monkeypatch.chdir(tmp_path)
+    here = locator.from_function(test_other_processors_compile_for_themselves, "not/there.py")
+    monkeypatch.chdir("/")
+    there = locator.from_function(test_other_processors_compile_for_themselves, "not/there.py")
+    assert here.get_cache_path() == there.get_cache_path() and Path(here.get_cache_path()).is_dir()
+    assert here.get_source_stamp() == "b1" and here.get_disambiguator().isdigit()
 
 
 def test_children_do_not_see_the_bundle_s_libraries(monkeypatch):

@@ -12,7 +12,7 @@ SCRIPTS = (
     "test",
     "check",
     ".ci/run",
-    *(f"packaging/{name}" for name in ("environment.sh", "build", "smoke")),
+    *(f"packaging/{name}" for name in ("environment.sh", "build", "smoke", "linux/appimage.sh")),
 )
 bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 
