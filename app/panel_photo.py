@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtCore import QBuffer, QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QImageReader, QPainter, QPen
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.pictures import photo_picture
@@ -26,6 +26,8 @@ from inversion_core.portrait import Portrait
 
 HANDLES = (33, 133, 362, 263, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT, 13, CHIN, 234, 454, 172, 397, 70, 300, 10)
 """Landmarks that can be dragged: eye corners, nose, mouth, chin, cheeks, jaw, brows, forehead."""
+GROUP_SIZE = 1024
+"""Pixels a side at which a whole photo is shown."""
 REACH = 0.07
 """How far a dragged landmark takes its neighbours along, in shares of the crop's side."""
 
@@ -39,10 +41,24 @@ def dragged(landmarks: NDArray[np.float32], index: int, shift: tuple[float, floa
     return moved
 
 
+def upright(source: bytes) -> QImage:
+    """The photo, turned as its camera says and at most :data:`GROUP_SIZE` pixels a side; empty if Qt cannot read it."""
+    content = QBuffer()
+    content.setData(source)
+    reader = QImageReader(content)
+    reader.setAutoTransform(True)
+    size = reader.size()
+    if size.isValid() and max(size.width(), size.height()) > GROUP_SIZE:
+        reader.setScaledSize(size.scaled(GROUP_SIZE, GROUP_SIZE, Qt.AspectRatioMode.KeepAspectRatio))
+    return reader.read()
+
+
 class CropCanvas(QWidget):
     """The crop with its landmarks; handles can be dragged."""
 
     edited = Signal()
+    picked = Signal(int)
+    """The number of the face that was clicked, while the whole photo is shown."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,15 +68,53 @@ class CropCanvas(QWidget):
         self._image: QImage | None = None
         self._held: int | None = None
         self._over: int | None = None
+        self._group: tuple[QImage, tuple, int] | None = None
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(220, 180)
         self.setAccessibleName(self.tr("Photo with landmarks"))
 
     def show_portrait(self, portrait: Portrait | None) -> None:
+        self._group = None
         self._image = None if portrait is None else photo_picture(portrait.image)
         self.landmarks = None if portrait is None else portrait.landmarks.copy()
         self.update()
+
+    def show_group(self, photo: QImage, boxes: tuple, chosen: int) -> None:
+        """Show the whole photo; its faces, x0, y0, x1, y1 in [0, 1], can be clicked."""
+        self._group, self._over = (photo, boxes, chosen), None
+        self.update()
+
+    def face_at(self, position: QPointF) -> int | None:
+        """The smallest face of the whole photo round a place of the widget."""
+        if self._group is None:
+            return None
+        rooms = [(self._face(i), i) for i in range(len(self._group[1]))]
+        hit = [(room.width() * room.height(), i) for room, i in rooms if room.contains(position)]
+        return min(hit)[1] if hit else None
+
+    def _whole(self) -> QRectF:
+        size = QSizeF(self._group[0].size()).scaled(QSizeF(self.size()), Qt.AspectRatioMode.KeepAspectRatio)
+        corner = QPointF((self.width() - size.width()) / 2, (self.height() - size.height()) / 2)
+        return QRectF(corner, size)
+
+    def _face(self, number: int) -> QRectF:
+        whole, (x0, y0, x1, y1) = self._whole(), self._group[1][number]
+        width, height = whole.width(), whole.height()
+        return QRectF(whole.x() + x0 * width, whole.y() + y0 * height, (x1 - x0) * width, (y1 - y0) * height)
+
+    def _paint_group(self, painter: QPainter) -> None:
+        photo, boxes, chosen = self._group
+        painter.drawImage(self._whole(), photo)
+        for number in range(len(boxes)):
+            lively = number in (chosen, self._over)
+            painter.setBrush(QColor(255, 255, 255, 40) if number == self._over else Qt.BrushStyle.NoBrush)
+            for colour, width in (
+                (QColor(0, 0, 0, 150), 4),
+                (self.theme.accent if lively else QColor("white"), 2),
+            ):
+                painter.setPen(QPen(colour, width))
+                painter.drawRoundedRect(self._face(number), 4, 4)
 
     def sizeHint(self) -> QSize:
         return QSize(262, 262)
@@ -79,6 +133,9 @@ class CropCanvas(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        if self._group is not None:
+            self._paint_group(painter)
+            return
         painter.drawImage(self._square(), self._image)
         if not self.shown or self.landmarks is None:
             return
@@ -102,9 +159,20 @@ class CropCanvas(QWidget):
         return HANDLES[nearest] if far[nearest] < 10 else None
 
     def mousePressEvent(self, event) -> None:
+        if self._group is not None:
+            face = self.face_at(event.position())
+            if face is not None:
+                self.picked.emit(face)
+            return
         self._held = self._at(event.position())
 
     def mouseMoveEvent(self, event) -> None:
+        if self._group is not None:
+            self._over = self.face_at(event.position())
+            found = self._over is not None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if found else Qt.CursorShape.ArrowCursor)
+            self.update()
+            return
         if self._held is None:
             self._over = self._at(event.position())
             pointing = self._over is not None
@@ -168,6 +236,7 @@ class PhotoPanel(QWidget):
         layout.addLayout(self.faces)
         self.points.toggled.connect(self._on_points)
         self.canvas.edited.connect(self._on_edited)
+        self.canvas.picked.connect(self._on_picked)
         self.fit.clicked.connect(self._on_fit)
         self.back.clicked.connect(self.refresh)
         self.other.clicked.connect(self.faces_asked)
@@ -198,6 +267,9 @@ class PhotoPanel(QWidget):
         if inversion is None or inversion.portrait is not portrait:
             return
         self._clear_faces()
+        photo = upright(portrait.source)
+        if len(boxes) > 1 and not photo.isNull():
+            self.canvas.show_group(photo, boxes, portrait.face)
         if len(boxes) < 2:
             self.faces.addWidget(QLabel(self.tr("There is no other face.")))
             return
@@ -227,6 +299,12 @@ class PhotoPanel(QWidget):
 
     def _on_fit(self) -> None:
         self.correction_asked.emit(self.canvas.landmarks.copy())
+
+    def _on_picked(self, face: int) -> None:
+        if self.session.inversion is not None and face == self.session.inversion.portrait.face:
+            self.refresh()
+        else:
+            self.face_chosen.emit(face)
 
     def _on_face(self) -> None:
         self.face_chosen.emit(self.sender().property("face"))

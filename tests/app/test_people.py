@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from app.view3d import Compare
+from app.workshop import encoded
 
 
 def _asked(window):
@@ -121,3 +124,30 @@ def test_another_person_is_mixed_in_and_taken_out(qtbot, opened, photo, monkeypa
     session.redo()
     assert dialog.sliders["appearance"].value() == 80
     dialog.close()
+
+
+def test_a_face_of_the_group_is_clicked(qtbot, opened, photo):
+    session, canvas = opened.session, opened.photo.canvas
+    picture = QImage(300, 200, QImage.Format.Format_RGB32)
+    picture.fill(0x336699)
+    photo.write_bytes(encoded(picture))
+    opened.open(str(photo))
+    qtbot.waitUntil(lambda: session.inversion.portrait.source != b"a face", timeout=5000)
+    opened.photo.other.click()
+    # The engine finds one face on the left, from 0.1 to 0.5 of the picture, and one on the right, from 0.6 to 0.9.
+    qtbot.waitUntil(lambda: opened.photo.faces.count() == 2, timeout=5000)
+    width, height = canvas.width(), canvas.height()
+    scale = min(width / 300, height / 200)
+    left, top = (width - 300 * scale) / 2, (height - 200 * scale) / 2
+
+    def at(x, y):
+        return QPoint(round(left + x * 300 * scale), round(top + y * 200 * scale))
+
+    assert canvas.face_at(QPointF(at(0.3, 0.3))) == 0
+    assert canvas.face_at(QPointF(at(0.55, 0.3))) is None
+    qtbot.mouseMove(canvas, at(0.75, 0.3))
+    canvas.grab()
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at(0.75, 0.3))
+    qtbot.waitUntil(lambda: session.inversion.portrait.face == 1, timeout=5000)
+    # The crop is back: a click there chooses nobody.
+    assert canvas.face_at(QPointF(at(0.3, 0.3))) is None
