@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from inversion_core.directions import EditDirection, edit_offsets, installed_dir
 from inversion_core.edit import Inversion
 from inversion_core.errors import BadInput, ProjectUnreadable
 from inversion_core.generators.eg3d import TriPlaneGenerator
+from inversion_core.generators.fast_eg3d import FastView, halves_are_fast
 from inversion_core.geometry.density_surface import density_surface
 from inversion_core.image import from_signed, to_float, to_signed
 from inversion_core.latent import Latent
@@ -68,6 +70,14 @@ class PlanesHead:
     ws: Tensor
     planes: Tensor
 
+    @cached_property
+    def fast(self) -> FastView | None:
+        """The head arranged for pictures without gradients; None where only the plain generator will do."""
+        plain = self.planes.device.type != "cpu" or len(self.planes) != 1
+        if plain or self.generator.settings.superresolution_noise_mode != "none":
+            return None
+        return FastView(self.generator, self.planes, self.ws)
+
     @torch.no_grad()
     def view(self, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """The head through a camera, (size, size).
@@ -78,11 +88,20 @@ class PlanesHead:
         c, generator = label_of(camera, self.generator), self.generator
         wanted = size * samples
         rays = min(wanted, RAW_SIZE) if wanted <= RAW_SIZE else generator.neural_rendering_resolution
-        features, depth, opacity = generator.render_features(self.planes, c, neural_rendering_resolution=rays)
-        picture = features[:, :3]
-        if wanted > RAW_SIZE:
-            mode = generator.settings.superresolution_noise_mode
-            picture = generator.superresolution(picture, features, self.ws, mode)
+        if self.fast is not None:
+            features, depth, opacity = self.fast.features(c, rays)
+            picture = features[:, :3]
+            if wanted > RAW_SIZE:
+                # One sample a pixel is for pictures that move; what stays has several, and whole precision.
+                picture = self.fast.picture(features, half=samples == 1 and halves_are_fast())
+        else:
+            features, depth, opacity = generator.render_features(
+                self.planes, c, neural_rendering_resolution=rays
+            )
+            picture = features[:, :3]
+            if wanted > RAW_SIZE:
+                mode = generator.settings.superresolution_noise_mode
+                picture = generator.superresolution(picture, features, self.ws, mode)
         rgb = to_float(from_signed(picture[0].cpu().numpy()))
         # Depths run along rays; the record wants them along the camera's axis.
         cosine = camera.rays(rays)[1] @ camera.cam2world[:3, 2]

@@ -127,7 +127,7 @@ def test_depth_is_measured_along_the_axis(model, inversion):
         1
     ]
     cosine = (camera.rays(32)[1] @ camera.cam2world[:3, 2]).reshape(32, 32)
-    np.testing.assert_allclose(view.depth, along[0, 0].numpy() * cosine, rtol=1e-5)
+    np.testing.assert_allclose(view.depth, along[0, 0].numpy() * cosine, rtol=3e-4)
 
 
 def test_edits_move_codes_and_planes(model, inversion):
