@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
-from inversion_core.generators.template import vertex_normals
 from inversion_core.rasterise import Fragments, interpolate, rasterise
 from inversion_core.refine.canonical import smoothstep
 from inversion_core.rendering import Rendering
@@ -58,9 +57,9 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     normals = interpolate(fragments, head.head.faces, head.normals)
     buffers = [colour[..., :3], depth, colour[..., 3], normals]
     # The shell's edges are as soft in the photo's view as in any other.
-    for layer, light, other, mask, nearer, near_photo in (
-        (head.shell, head.shell_light, detail.photo, PERSON, 0.0, 0.0),
-        (head.hair, head.hair_light, detail.hair_texture, HAIR, HAIR_LEAD, trimmed),
+    for layer, facing, light, other, mask, nearer, near_photo in (
+        (head.shell, head.shell_normals, head.shell_light, detail.photo, PERSON, 0.0, 0.0),
+        (head.hair, head.hair_normals, head.hair_light, detail.hair_texture, HAIR, HAIR_LEAD, trimmed),
     ):
         if not len(layer.faces):
             continue
@@ -80,7 +79,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
             head.skin_light if mask == HAIR else None,
             np.stack([detail.skin_colour, detail.hair_colour]) if mask == HAIR else None,
         )
-        layer_normals = interpolate(above, layer.faces, vertex_normals(layer.vertices, layer.faces))
+        layer_normals = interpolate(above, layer.faces, facing)
         _inner_sides(shaded, layer_normals, camera.cam2world[:3, 2], INNER_SHARE)
         _over(buffers, above, shaded, layer_normals)
     rgb, depth, opacity, normals = buffers

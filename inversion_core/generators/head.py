@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inversion_core.generators.template import vertex_normals
 from inversion_core.refine.canonical import Layer, PhotoDetail
 
 
@@ -37,3 +39,13 @@ class Head:
     skin_light: NDArray[np.float32]
     likeness: float
     coarse: NDArray[np.float32]
+
+    @cached_property
+    def hair_normals(self) -> NDArray[np.float32]:
+        """(N, 3) of the hair layer in this pose; made once, for all cameras."""
+        return vertex_normals(self.hair.vertices, self.hair.faces)
+
+    @cached_property
+    def shell_normals(self) -> NDArray[np.float32]:
+        """(N, 3) of the shell in this pose; made once, for all cameras."""
+        return vertex_normals(self.shell.vertices, self.shell.faces)
