@@ -79,11 +79,31 @@ def ageing(assets: Path, out: Path, size: int) -> None:
 @minutes_option
 @device_option
 @click.option("--seed", type=int, default=0, show_default=True)
-def encoder(out: Path, minutes: float, device: str, seed: int) -> None:
-    """Train the encoder on pairs that the bundled model renders itself."""
+@click.option(
+    "--method",
+    type=click.Choice(["heads", "psp", "e4e", "restyle", "idinvert"]),
+    default="heads",
+    show_default=True,
+    help="The bundled model's encoder, or a paper's for --generator.",
+)
+@click.option("--generator", type=FOLDER, help="Folder of an EG3D-like model, for every method but heads.")
+def encoder(out: Path, minutes: float, device: str, seed: int, method: str, generator) -> None:
+    """Train the encoder on pairs that the bundled model renders itself, or one for another generator."""
     from inversion_core.training.encoder import train_encoder
 
     out.mkdir(parents=True, exist_ok=True)
+    if method != "heads":
+        from inversion_core.checkpoints.load import load_generator
+        from inversion_core.errors import UsageError
+        from inversion_core.model import pick_device
+        from inversion_core.optimise.generator import CodedGenerator
+        from inversion_core.training.style_encoders import train_style_encoder
+
+        if generator is None:
+            raise UsageError(f"The method {method} needs a generator.", "Give its folder: --generator FOLDER")
+        coded = CodedGenerator(load_generator(generator, pick_device(device)))
+        click.echo(str(run(train_style_encoder(coded, out, method, minutes, seed), method)))
+        return
     click.echo(str(run(train_encoder(out, minutes, device, seed), "encoder")))
 
 

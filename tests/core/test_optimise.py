@@ -7,8 +7,7 @@ import torch
 
 from inversion_core.camera import Camera
 from inversion_core.errors import BadInput, UsageError
-from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
-from inversion_core.generators.triplane import VolumeSettings
+from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.optimise import distances, operators, regularisers, starts
 from inversion_core.optimise.generator import CodedGenerator, moved_label
 from inversion_core.optimise.methods import METHODS, method_named, ramped
@@ -16,27 +15,13 @@ from inversion_core.optimise.point import Point, released
 from inversion_core.optimise.problem import InversionProblem, Method, Moment, Stage, Target
 from inversion_core.optimise.solve import Best, solve
 from inversion_core.task import finish
-
-TINY = EG3DSettings(
-    z_dim=12,
-    c_dim=0,
-    w_dim=16,
-    plane_resolution=32,
-    plane_channels=4,
-    channel_base=256,
-    channel_max=8,
-    superresolution="FacetSuperresolution2X",
-    sr_num_fp16_res=0,
-    neural_rendering_resolution=12,
-    volume=VolumeSettings(0.9, 2.2, 3.2, 8, 4, white_back=True),
-    camera_pivot=(0.0, 0.0, 0.0),
-)
+from tests.tiny_eg3d import TINY_EG3D
 
 
 @pytest.fixture(scope="module")
 def generator():
     torch.manual_seed(3)
-    return CodedGenerator(TriPlaneGenerator(TINY), samples=6)
+    return CodedGenerator(TriPlaneGenerator(TINY_EG3D), samples=6)
 
 
 @pytest.fixture(scope="module")

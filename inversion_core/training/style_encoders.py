@@ -1,0 +1,241 @@
+"""Trains pSp, e4e, ReStyle and IDInvert encoders on a generator's own samples.
+
+Source: Richardson et al. 2021 (pSp), section 3; Tov et al. 2021 (e4e), sections 3.2 and 3.3; Alaluf et al. 2021
+(ReStyle), section 3; Zhu et al. 2020 (IDInvert), section 3.1. The papers train on photos, with LPIPS and ArcFace; here
+the pictures are the generator's, so that codes are known, and a feature pyramid stands in for LPIPS.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from inversion_core.camera import Camera
+from inversion_core.encoders.style_pyramid import StyleEncoder, StylePyramid, StyleSizes, save_style_encoder
+from inversion_core.optimise import distances
+from inversion_core.optimise.generator import CodedGenerator
+from inversion_core.task import Progress, Task
+from inversion_core.training.goae_losses import CanonicalDiscriminator, canonical_loss, discriminator_loss
+
+
+@dataclass(frozen=True)
+class StyleTraining:
+    """How an encoder is trained.
+
+    Attributes:
+        pool: samples drawn at first; fresh: drawn anew every step; batch: samples a step.
+        shown: of them drawn again from the predicted codes, for the picture losses; side: at this size.
+        latent, picture: how much distances of codes (in deviations) and of pictures count.
+        delta, adversarial: e4e's regularisers; idinvert and the others have none.
+        rate: of Adam, falling to a tenth; steps: how many, instead of minutes, when given.
+        input_size, width: of the encoder, see :class:`StyleSizes`.
+        mixed: share of samples with two heads' codes, so that W+ is seen.
+    """
+
+    pool: int = 600
+    fresh: int = 2
+    batch: int = 16
+    shown: int = 3
+    side: int = 32
+    latent: float = 1.0
+    picture: float = 1.0
+    delta: float = 0.05
+    adversarial: float = 0.02
+    rate: float = 1e-3
+    mixed: float = 0.3
+    steps: int | None = None
+    input_size: int = 64
+    width: int = 24
+
+
+@dataclass
+class _Samples:
+    ws: Tensor
+    label: Tensor
+    picture: Tensor
+
+
+def train_style_encoder(
+    generator: CodedGenerator,
+    out_dir: Path,
+    method: str = "psp",
+    minutes: float = 4.0,
+    seed: int = 0,
+    settings: StyleTraining | None = None,
+) -> Task[Path]:
+    """The path of the trained encoder, ``encoder-METHOD.safetensors`` in ``out_dir``.
+
+    Args:
+        minutes: of training; drawing the first samples comes on top. One step at least.
+    """
+    settings = settings or StyleTraining()
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    draws = torch.Generator().manual_seed(seed)
+    held = _samples(generator, settings, 24, torch.Generator().manual_seed(seed + 1_000_003))
+    pool = yield from _pool(generator, settings, draws)
+    statistics = generator.statistics
+    sizes = StyleSizes(
+        method,
+        generator.num_ws,
+        generator.network.settings.w_dim,
+        settings.input_size,
+        settings.width,
+        rounds=3 if method == "restyle" else 1,
+    )
+    network = StylePyramid(sizes, statistics.mean, statistics.deviation)
+    encoder = StyleEncoder(network, lambda ws, label: generator.glimpse(ws, label, settings.side, 8))
+    optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=1e-4)
+    judge = CanonicalDiscriminator(generator.network.settings.w_dim, 64, 3)
+    judging = torch.optim.Adam(judge.parameters(), settings.rate, betas=(0.0, 0.99))
+    total, spent, step, logged = max(60 * minutes, 1e-3), 0.0, 0, -np.inf
+    row: dict[str, float] = {}
+    share = 0.0
+    while share < 1:
+        began = time.perf_counter()
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * min(1, (step + 1) / 20) * (0.1 + 0.45 * (1 + np.cos(np.pi * share)))
+        chosen = torch.randperm(len(pool.ws), generator=draws)[: settings.batch]
+        loss, codes = _loss(encoder, pool, chosen, generator, settings, share)
+        if method == "e4e":
+            flat = ((codes - statistics.mean) / statistics.deviation).flatten(0, 1)
+            z = torch.randn(len(chosen), generator.network.settings.z_dim, generator=draws)
+            real = ((generator.mapped(z.to(flat)) - statistics.mean) / statistics.deviation)[:, 0]
+            told = discriminator_loss(judge, real, flat, 1.0)
+            judging.zero_grad(set_to_none=True)
+            told.backward()
+            judging.step()
+            loss = loss + settings.adversarial * canonical_loss(judge, flat)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        _renew(pool, generator, settings, draws)
+        step += 1
+        spent += time.perf_counter() - began
+        share = min(spent / total, 1.0) if settings.steps is None else step / settings.steps
+        if spent - logged > 20 or share >= 1:
+            row = {"step": step, "seconds": round(spent, 1), "loss": round(float(loss.detach()), 4)}
+            row |= held_out_errors(encoder, held, generator, settings)
+            _append(out_dir / f"encoder-{method}.csv", row)
+            logged = spent
+        yield Progress(share, 1.0, f"{method}: held-out picture {row['picture_error']:.4f}")
+    path = out_dir / f"encoder-{method}.safetensors"
+    save_style_encoder(network, path, {"seed": seed, **row})
+    return path
+
+
+@torch.no_grad()
+def held_out_errors(
+    encoder: StyleEncoder, held, generator: CodedGenerator, settings: StyleTraining
+) -> dict[str, float]:
+    """``code_error`` (root mean square, in deviations of w) and ``picture_error`` (mean absolute, of [-1, 1])."""
+    ws = encoder(held.picture, held.label)
+    code = ((ws - held.ws) / generator.statistics.deviation).square().sum(2).mean().sqrt()
+    found = generator.glimpse(ws, held.label, settings.side, 12)
+    wanted = F.interpolate(held.picture, size=found.shape[2:], mode="bilinear", antialias=True)
+    return {
+        "code_error": round(float(code), 4),
+        "picture_error": round(float((found - wanted).abs().mean()), 5),
+    }
+
+
+def held_out_samples(generator: CodedGenerator, count: int, seed: int, settings: StyleTraining | None = None):
+    """Samples that no training with another seed has seen, for :func:`held_out_errors`."""
+    return _samples(generator, settings or StyleTraining(), count, torch.Generator().manual_seed(seed))
+
+
+def _loss(
+    encoder: StyleEncoder,
+    pool: _Samples,
+    chosen: Tensor,
+    generator: CodedGenerator,
+    settings: StyleTraining,
+    share: float,
+) -> tuple[Tensor, Tensor]:
+    """The loss of a batch and its codes, those of the last look for ReStyle."""
+    network, deviation = encoder.network, generator.statistics.deviation
+    picture, label, wanted = pool.picture[chosen], pool.label[chosen], pool.ws[chosen]
+    if network.sizes.method == "restyle":
+        looks = encoder.rounds(picture, label)
+    elif network.sizes.method == "e4e":
+        # Codes are freed one after another over the first half of the training. Source: e4e, section 3.2.
+        free = 1 + int(2 * share * generator.num_ws)
+        looks = [network.placed(network.offsets(picture, label), free)]
+    else:
+        looks = [network(picture, label)]
+    loss = picture.new_zeros(())
+    shown = slice(0, settings.shown)
+    for ws in looks:
+        if network.sizes.method != "idinvert":
+            loss = loss + settings.latent * ((ws - wanted) / deviation).square().sum(2).mean()
+        found = generator.glimpse(ws[shown], label[shown], settings.side, 8)
+        truth = F.interpolate(picture[shown], size=found.shape[2:], mode="bilinear", antialias=True)
+        weight = torch.ones_like(truth[:, :1])
+        fit = distances.absolute(found, truth, weight) + 0.3 * distances.feature_pyramid(found, truth, weight)
+        loss = loss + settings.picture * fit
+    ws = looks[-1]
+    if network.sizes.method == "e4e":
+        steps = ((ws[:, 1:] - ws[:, :1]) / deviation).square().sum(2).mean()
+        loss = loss + settings.delta * steps
+    if network.sizes.method == "idinvert":
+        # Without known codes the domain is kept by the distribution of w. Source: Zhu et al. 2020 use a discriminator.
+        whitened = (ws - generator.statistics.mean) @ generator.statistics.whitener
+        loss = loss + 0.005 * whitened.square().mean()
+    return loss, ws
+
+
+@torch.no_grad()
+def _samples(
+    generator: CodedGenerator, settings: StyleTraining, count: int, draws: torch.Generator
+) -> _Samples:
+    z = torch.randn(2 * count, generator.network.settings.z_dim, generator=draws).to(generator.device)
+    both = generator.mapped(z).expand(-1, generator.num_ws, -1)
+    ws, other = both[:count].clone(), both[count:]
+    for index in range(count):
+        if torch.rand((), generator=draws) < settings.mixed:
+            cut = int(torch.randint(1, generator.num_ws, (), generator=draws))
+            ws[index, cut:] = other[index, cut:]
+    angles = torch.randn(count, 2, generator=draws).clamp(-2, 2).numpy() * np.radians([18.0, 8.0])
+    radius = generator.network.settings.camera_radius
+    pivot = generator.network.settings.camera_pivot
+    labels = np.stack([Camera.orbit(float(y), float(p), radius, pivot).label() for y, p in angles])
+    label = torch.from_numpy(labels).to(generator.device)
+    pictures = [generator.glimpse(ws[i : i + 1], label[i : i + 1], 64, 16) for i in range(count)]
+    return _Samples(ws, label, torch.cat(pictures))
+
+
+def _pool(generator: CodedGenerator, settings: StyleTraining, draws: torch.Generator) -> Task[_Samples]:
+    parts = []
+    for start in range(0, settings.pool, 20):
+        parts.append(_samples(generator, settings, min(20, settings.pool - start), draws))
+        yield Progress(0, 1, f"drawing samples {start} of {settings.pool}")
+    joined = (torch.cat([getattr(part, name) for part in parts]) for name in ("ws", "label", "picture"))
+    return _Samples(*joined)
+
+
+def _renew(
+    pool: _Samples, generator: CodedGenerator, settings: StyleTraining, draws: torch.Generator
+) -> None:
+    if not settings.fresh:
+        return
+    fresh = _samples(generator, settings, settings.fresh, draws)
+    slots = torch.randperm(len(pool.ws), generator=draws)[: settings.fresh]
+    pool.ws[slots], pool.label[slots], pool.picture[slots] = fresh.ws, fresh.label, fresh.picture
+
+
+def _append(path: Path, row: dict[str, float]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
