@@ -84,6 +84,8 @@ MENUS: tuple[tuple[str, tuple[Command | None, ...]], ...] = (
             C("store_b", "Keep as B", ("Ctrl+2",), "Put the sliders aside as B"),
             C("toggle_ab", "S&witch between A and B", ("X",), "Take A, and B from there"),
             None,
+            C("keep", "&Keep regions as in the photo", ("K",), "Paint what edits leave alone", True, True),
+            C("free", "&Free kept regions", ("Shift+K",), "Paint it free again", True, True),
             C("blend", "&Blend with another person …", (), "Mix in a photo's or project's person"),
             C(
                 "add_photos",

@@ -51,6 +51,20 @@ class ViewCommands(QObject):
     def do_reset_view(self) -> None:
         self.session.reset_view()
 
+    def do_keep(self, on: bool) -> None:
+        self._paint("keep" if on else "")
+
+    def do_free(self, on: bool) -> None:
+        self._paint("free" if on else "")
+
+    def _paint(self, what: str) -> None:
+        for name in ("keep", "free"):
+            self.actions[name].blockSignals(True)
+            self.actions[name].setChecked(name == what)
+            self.actions[name].blockSignals(False)
+        self.viewport.painting = what
+        self.viewport.update()
+
     def do_split(self, on: bool) -> None:
         self._compare(Compare.SPLIT if on else Compare.OFF, "side")
 

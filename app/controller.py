@@ -17,7 +17,7 @@ from app.orbit import View, camera_of, view_of
 from app.pictures import Look
 from app.session import Session
 from app.translations import spoken
-from app.workshop import Opened, Shot, Workshop
+from app.workshop import Opened, Shot, Stroke, Workshop
 from inversion_core.camera import Camera
 from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.portrait import Portrait
@@ -29,7 +29,7 @@ class Activity:
     """A job of the batch lane.
 
     Attributes:
-        kind: "photo", "project", "fit", "more", "partner", "blend", "save", "autosave", "mesh",
+        kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "save", "autosave", "mesh",
             "turntable", "screenshot", "sheet", "faces", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
@@ -205,6 +205,18 @@ class Controller(QObject):
         activity = Activity("blend", self.tr("Mixing two people"), first)
         self._start(activity, lambda: self._workshop.blend(first, other, strengths))
 
+    def brush(
+        self, places: tuple[tuple[float, float], ...], radius: float, erase: bool, aspect: float
+    ) -> None:
+        """Paint where edits leave the photo as it is; ``places`` as the viewport shows the head now."""
+        inversion, moves = self.session.inversion, dict(self.session.moves)
+        if inversion is None or self.model is None or self.model.card.kind != "heads":
+            return
+        stroke = Stroke(self.camera(aspect=aspect), places, radius, erase)
+        doing = self.tr("Free a region") if erase else self.tr("Keep a region")
+        activity = Activity("brush", doing, inversion)
+        self._start(activity, lambda: self._workshop.brushed(inversion, moves, stroke))
+
     def find_faces(self) -> None:
         portrait = self.session.inversion.portrait
         activity = Activity("faces", self.tr("Looking for faces"), portrait)
@@ -299,8 +311,11 @@ class Controller(QObject):
         elif activity.kind == "model":
             self._take_model(result)
         elif activity.kind == "fit" and self.session.inversion is activity.context:
-            self.session.set_inversion(result, self.tr("Correct the fit"))
+            kept = replace(result, keep=activity.context.keep)
+            self.session.set_inversion(kept, self.tr("Correct the fit"))
         elif activity.kind == "more" and self.session.inversion is activity.context:
+            self.session.set_inversion(replace(result, keep=activity.context.keep), activity.doing)
+        elif activity.kind == "brush" and self.session.inversion is activity.context:
             self.session.set_inversion(result, activity.doing)
         elif activity.kind == "blend" and self.session.inversion is activity.context:
             self.session.set_inversion(result, activity.doing, "blend")

@@ -50,6 +50,9 @@ class Engine(Protocol):
     def blend(
         self, first: Inversion, other: Inversion, strengths: tuple[float, float, float], model: Any
     ) -> Inversion: ...
+    def brushed(
+        self, inversion: Inversion, moves: Mapping[str, float], stroke: Any, model: Any
+    ) -> Inversion: ...
     def project_model(self, path: Path) -> str: ...
     def models(self) -> list[tuple[str, str, Path]]: ...
     def identified(self, files: Sequence[Path], known: Any) -> Any: ...
@@ -171,6 +174,17 @@ class InversionCore:
         from inversion_core.blend import blend_inversions
 
         return blend_inversions(model, first, other, *strengths)
+
+    def brushed(self, inversion: Inversion, moves: Mapping[str, float], stroke: Any, model: Any) -> Inversion:
+        """The inversion with a stroke of the brush that keeps the photo; ``stroke`` is a view3d.Stroke with a camera."""
+        from dataclasses import replace
+
+        from inversion_core.keep import brushed
+        from inversion_core.pipeline import edit
+
+        head = edit(inversion, moves, model)
+        places, radius, erase = stroke.places, stroke.radius, stroke.erase
+        return replace(inversion, keep=brushed(head, inversion.keep, stroke.camera, places, radius, erase))
 
     def project_model(self, path: Path) -> str:
         from inversion_core.project import project_model

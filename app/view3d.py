@@ -36,6 +36,10 @@ class Compare(Enum):
     SIDE = "side"
 
 
+BRUSH = 0.05
+"""Radius of the brush that keeps the photo, in shorter sides of the viewport."""
+
+
 @dataclass(frozen=True)
 class Pane:
     """A place for a head: whether it is the untouched one, where the picture lies, and what of it is seen."""
@@ -57,6 +61,8 @@ class View3D(QWidget):
     peek_changed = Signal(bool)
     """Whether the key that shows the untouched head is held."""
     resized = Signal()
+    stroked = Signal(tuple, float, bool)
+    """A stroke of the brush: places and radius in widths of the square picture, and whether it frees."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,6 +76,8 @@ class View3D(QWidget):
         self.awaited: QImage | None = None
         self.canvas: QWidget | None = None
         self.divider = 0.5
+        self.painting = ""
+        self._stroke: list[QPointF] = []
         self._held: tuple[str, QPointF] | None = None
         self.setMinimumSize(320, 320)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -159,6 +167,33 @@ class View3D(QWidget):
     def _divider_at(self) -> int:
         return round(self.divider * self.width())
 
+    def place_of(self, point: QPointF) -> tuple[float, float]:
+        """A place of the widget in widths of the square picture under it."""
+        side = self.compare is Compare.SIDE
+        middle = self.pane_width * (1.5 if side and point.x() >= self.pane_width else 0.5)
+        return (
+            float((point.x() - middle) / self.longer + 0.5),
+            float((point.y() - self.height() / 2) / self.longer + 0.5),
+        )
+
+    def _paint_kept(self, painter: QPainter) -> None:
+        """Dots where the photo is kept, and the stroke that is being drawn."""
+        head, inversion = self.frame.head, self.frame.request.inversion
+        painter.setPen(QPen(self.theme.accent, 1.6))
+        if inversion.keep is not None and hasattr(head, "normals"):
+            camera = self.frame.request.camera
+            facing = ((camera.position - head.head.vertices) * head.normals).sum(1) > 0
+            shown = camera.project(head.head.vertices[facing & (inversion.keep > 0.5)])[:, :2]
+            x = (shown[:, 0] - 0.5) * self.longer + self.pane_width / 2
+            y = (shown[:, 1] - 0.5) * self.longer + self.height() / 2
+            painter.drawPoints([QPointF(*pair) for pair in zip(x.tolist(), y.tolist(), strict=True)])
+        painter.setPen(Qt.PenStyle.NoPen)
+        colour = QColor(self.theme.accent)
+        colour.setAlpha(40)
+        painter.setBrush(colour)
+        for point in self._stroke:
+            painter.drawEllipse(point, BRUSH * self.shorter, BRUSH * self.shorter)
+
     def paint_ground(self, painter: QPainter) -> None:
         """Paint what lies behind heads."""
         ground = QLinearGradient(0, 0, 0, self.height())
@@ -185,6 +220,8 @@ class View3D(QWidget):
                 self._paint_awaited(painter, self.awaited)
             return
         panes = self.panes()
+        if self.painting:
+            self._paint_kept(painter)
         if self.compare is Compare.SPLIT and not self.peeking:
             self._paint_divider(painter, self._divider_at)
         elif len(panes) > 1 or self.peeking:
@@ -217,7 +254,7 @@ class View3D(QWidget):
             tip = QPointF(x + sign * 7.5, middle.y())
             painter.drawLine(tip, QPointF(x + sign * 4, middle.y() - 3.5))
             painter.drawLine(tip, QPointF(x + sign * 4, middle.y() + 3.5))
-        self._paint_label(painter, self.tr("Before"), QPointF(x - 12, 0), right=True)
+        self._paint_label(painter, self.before_name or self.tr("Before"), QPointF(x - 12, 0), right=True)
         self._paint_label(painter, self.tr("After"), QPointF(x + 12, 0))
 
     def _paint_label(
@@ -259,7 +296,10 @@ class View3D(QWidget):
 
     def mousePressEvent(self, event) -> None:
         at = event.position()
-        if self._near_divider(at) and event.button() == Qt.MouseButton.LeftButton:
+        if self.painting and self._gesture(event) == "orbit" and not self._near_divider(at):
+            self._held, self._stroke = ("paint", at), [at]
+            self.update()
+        elif self._near_divider(at) and event.button() == Qt.MouseButton.LeftButton:
             self._held = ("divide", at)
         elif gesture := self._gesture(event):
             self._held = (gesture, at)
@@ -275,7 +315,10 @@ class View3D(QWidget):
         gesture, last = self._held
         self._held = (gesture, at)
         right, down = (at.x() - last.x()) / self.shorter, (at.y() - last.y()) / self.shorter
-        if gesture == "divide":
+        if gesture == "paint":
+            self._stroke.append(at)
+            self.update()
+        elif gesture == "divide":
             self.divider = float(np.clip(at.x() / max(self.width(), 1), 0.02, 0.98))
             self.update()
         elif gesture == "orbit":
@@ -286,7 +329,10 @@ class View3D(QWidget):
             self.ask(zoomed(self.view, float(np.exp(2.5 * (right - down)))))
 
     def mouseReleaseEvent(self, event) -> None:
-        self._held = None
+        stroke, self._stroke, self._held = self._stroke, [], None
+        if stroke:
+            places = tuple(self.place_of(point) for point in stroke)
+            self.stroked.emit(places, BRUSH * self.shorter / self.longer, self.painting == "free")
         self.unsetCursor()
         event.accept()
 

@@ -162,6 +162,7 @@ class MainWindow(QMainWindow):
         viewport.reset_asked.connect(session.reset_view)
         viewport.peek_changed.connect(self._wish)
         viewport.resized.connect(self._wish)
+        viewport.stroked.connect(self._on_stroke)
         self.gl.changed.connect(self._wish)
         self.gl.painted.connect(self.status.show_frame)
         self.status.stop.clicked.connect(controller.stop)
@@ -310,6 +311,9 @@ class MainWindow(QMainWindow):
     def _on_light(self, yaw: float, pitch: float) -> None:
         self.light = (yaw, pitch)
         self._wish()
+
+    def _on_stroke(self, places: tuple, radius: float, erase: bool) -> None:
+        self.controller.brush(places, radius, erase, self.viewport.longer / self.viewport.shorter)
 
     def _on_face(self, face: int) -> None:
         portrait = self.session.inversion.portrait

@@ -58,6 +58,16 @@ class Shot:
     background: QColor | None
 
 
+@dataclass(frozen=True)
+class Stroke:
+    """A stroke over the viewport: (x, y) places and the brush's radius in widths of the camera's square picture."""
+
+    camera: Camera
+    places: tuple[tuple[float, float], ...]
+    radius: float
+    erase: bool
+
+
 class Workshop:
     """The batch lane's own place: the engine and the model, loaded once."""
 
@@ -126,6 +136,11 @@ class Workshop:
         """The first mixed with the other."""
         yield Progress(0, 0, "mixing")
         return self.engine.blend(first, other, strengths, self.model())
+
+    def brushed(self, inversion: Inversion, moves: Mapping[str, float], stroke: Stroke) -> Steps:
+        """The inversion with a stroke of the brush that keeps the photo."""
+        yield Progress(0, 0, "painting")
+        return self.engine.brushed(inversion, moves, stroke, self.model())
 
     def project(self, path: Path) -> Steps:
         """An :class:`Opened` project."""

@@ -64,7 +64,7 @@ def blend_inversions(
         raise UsageError(
             f"{model.card.title or model.card.name} cannot mix two people.", "Use the bundled model."
         )
-    before = first.blend
+    before, keep = first.blend, first.keep
     first = before.first if before is not None else first
     mine, theirs = first.detail, other.detail
     modes = len(model.template.identity)
@@ -79,6 +79,7 @@ def blend_inversions(
     latent = Latent(codes.astype(np.float32), first.latent.space, first.latent.generator)
     return replace(
         first,
+        keep=keep,
         latent=latent,
         detail=detail,
         blend=Blend(first, other, identity, appearance, expression, pictures),

@@ -261,10 +261,20 @@ class BundledModel:
         coarse = template.coarse(identity, expression, shape) + detail.corrective
         vertices = template.fine(coarse) + detail.lying
         moved = vertices - detail.head.vertices
+        free = None if inversion.keep is None else (1 - inversion.keep)[:, None]
+        if free is not None:
+            moved = moved * free
+            vertices = detail.head.vertices + moved
         normals = vertex_normals(vertices, template.faces)
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
         attributes, lashes = self._closed_lids(inversion, expression)
         light = light * lashes
+        hair_light = np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy()
+        if free is not None:
+            light = 1 + (light - 1) * free
+            attributes = detail.head.attributes + (attributes - detail.head.attributes) * free
+            rooted = (free[detail.hair_anchors] * detail.hair_weights[..., None]).sum(1)
+            hair_light = 1 + (hair_light - 1) * rooted
         head = replace(detail.head, vertices=vertices, attributes=attributes)
         furthest = float(np.abs(moved[template.part == SKIN]).max())
         if furthest > 1e-5:
@@ -283,7 +293,7 @@ class BundledModel:
             normals=normals,
             behind=template.behind,
             light=light,
-            hair_light=np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy(),
+            hair_light=hair_light,
             shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),
             skin_light=skin,
             likeness=float(1 - smoothstep(np.float32(furthest), 0.004, 0.02)),

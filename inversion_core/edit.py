@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inversion_core.errors import UsageError
 from inversion_core.portrait import Portrait
 
@@ -56,6 +59,7 @@ class Inversion:
         seconds: how long it took.
         others: more photos of the same person that went into it.
         blend: whom it is mixed from, or None.
+        keep: (V,) how far edits leave each vertex as it is in the photo, in [0, 1], or None.
     """
 
     portrait: Portrait
@@ -66,6 +70,7 @@ class Inversion:
     seconds: float
     others: tuple[Portrait, ...] = ()
     blend: Blend | None = None
+    keep: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
     arrays |= _portrait_arrays(portrait, "portrait.")
     for number, other in enumerate(inversion.others, 1):
         arrays |= _portrait_arrays(other, f"also.{number}.")
+    if project.inversion.keep is not None:
+        arrays["keep"] = np.round(project.inversion.keep * 255).astype(np.uint8)
     if blend is not None:
         arrays |= {f"blend.{name}": np.ascontiguousarray(a) for name, a in model.pack(blend.other).items()}
         arrays |= _portrait_arrays(blend.other.portrait, "blend.portrait.")
@@ -195,6 +197,11 @@ def load_project(path: Path, model: FaceModel) -> Project:
             inversion = blend_inversions(model, inversion, model.unpack(partner, kept), *strengths)
         except UsageError as error:
             raise ProjectUnreadable(f"{path.name}: {error.what}", "Open its photo again.") from error
+    if "keep" in arrays:
+        keep = arrays["keep"]
+        if keep.shape != inversion.detail.head.vertices.shape[:1] or keep.dtype != np.uint8:
+            raise ProjectUnreadable(f"The mask in {path.name} does not fit.", "Open an older copy.")
+        inversion = replace(inversion, keep=keep.astype(np.float32) / np.float32(255))
     try:
         moves = checked_moves(manifest.moves, model.card.sliders)
         snapshots = {

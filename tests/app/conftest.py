@@ -47,10 +47,13 @@ class BallEngine:
         self.edit_seconds = 0.0
         self.fit_steps = 3
         self.refuse: Exception | None = None
-        self.card = SimpleNamespace(name="balls", sliders=SLIDERS, title="Balls", licence="free")
+        self.card = SimpleNamespace(
+            name="balls", kind="heads", sliders=SLIDERS, title="Balls", licence="free"
+        )
         self.known_models = [("balls", "Balls", Path("balls"))]
         self.roles: dict[str, str] = {}
         self.mesh_options: list = []
+        self.strokes: list = []
 
     def load_model(self, path=None):
         if path is not None and path.name == "gone":
@@ -149,6 +152,10 @@ class BallEngine:
     def blend(self, first, other, strengths, model):
         base = first.blend.first if first.blend else first
         return replace(base, blend=Blend(base, other, *strengths))
+
+    def brushed(self, inversion, moves, stroke, model):
+        self.strokes.append(stroke)
+        return replace(inversion, keep=np.ones(3, np.float32))
 
     def models(self):
         return list(self.known_models)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
@@ -151,3 +152,25 @@ def test_a_face_of_the_group_is_clicked(qtbot, opened, photo):
     qtbot.waitUntil(lambda: session.inversion.portrait.face == 1, timeout=5000)
     # The crop is back: a click there chooses nobody.
     assert canvas.face_at(QPointF(at(0.3, 0.3))) is None
+
+
+def test_a_stroke_keeps_a_region_and_is_undone(qtbot, opened, engine):
+    session, viewport = opened.session, opened.viewport
+    view = session.view
+    _act(opened, "keep")
+    middle = QPoint(viewport.width() // 2, viewport.height() // 2)
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(viewport, middle + QPoint(30, 0))
+    viewport.grab()
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=middle + QPoint(30, 0))
+    qtbot.waitUntil(lambda: session.inversion.keep is not None, timeout=5000)
+    stroke = engine.strokes[-1]
+    assert np.allclose(stroke.places[0], 0.5, atol=0.01) and not stroke.erase
+    assert session.view == view, "the brush turns nothing"
+    session.undo()
+    assert session.inversion.keep is None
+    _act(opened, "free")
+    assert not opened.actions_by_name["keep"].isChecked()
+    qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.waitUntil(lambda: len(engine.strokes) == 2, timeout=5000)
+    assert engine.strokes[-1].erase
