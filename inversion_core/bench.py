@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core import pipeline
+from inversion_core.camera import Camera
 from inversion_core.gl.context import NoOpenGL
 from inversion_core.metrics import psnr
 from inversion_core.model import FaceModel
@@ -24,6 +25,7 @@ from inversion_core.task import Progress, Task
 CURVE_SIZES = (64, 96, 128, 192, 256, 384, 512)
 SWING = np.radians(30)
 REFERENCE_SIZE = 128
+SAMPLES = (1, 2, 3)
 FRAMES = 8
 """Frames of one timed swing."""
 GL_SIZES = (128, 256, 512)
@@ -31,12 +33,18 @@ GL_SIZES = (128, 256, 512)
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Figures by name (None where nothing could be measured), the machine, and milliseconds a frame by size."""
+    """What was measured.
+
+    Attributes:
+        figures: by name, None where nothing could be measured; machine: what it was measured on.
+        curve: milliseconds a frame by size; samples_curve: by samples a side in a pixel, at 256 x 256.
+    """
 
     figures: Mapping[str, float | None]
     machine: Mapping[str, Any]
     curve: Mapping[int, float]
     notes: Mapping[str, str]
+    samples_curve: Mapping[int, float] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Everything under the names that ``facet bench --json`` documents."""
@@ -44,6 +52,7 @@ class BenchReport:
         return {
             **self.figures,
             "frame_ms_by_size": curve,
+            "frame_ms_by_samples": {str(count): value for count, value in self.samples_curve.items()},
             "machine": dict(self.machine),
             "notes": dict(self.notes),
         }
@@ -110,13 +119,16 @@ def _finished(task: Task) -> Any:
     return finish(task)
 
 
-def run_bench(model: FaceModel, portrait: Portrait, repeats: int = 5) -> Task[BenchReport]:
+def run_bench(
+    model: FaceModel, portrait: Portrait, repeats: int = 5, eg3d: bool = False
+) -> Task[BenchReport]:
     """A task that measures; every figure is a median of ``repeats`` warm runs.
 
     Args:
         portrait: what is inverted, edited and drawn.
+        eg3d: also measure a full-size EG3D network with random weights.
     """
-    total = 6
+    total = 7
     figures: dict[str, float | None] = {}
     yield Progress(0, total, "inverting")
     figures["invert_s"] = median_seconds(lambda: _finished(pipeline.invert(portrait, model)), repeats)
@@ -126,12 +138,15 @@ def run_bench(model: FaceModel, portrait: Portrait, repeats: int = 5) -> Task[Be
         pipeline.turntable_camera(inversion, float(yaw), 0.0) for yaw in np.linspace(-SWING, SWING, FRAMES)
     ]
 
-    def swing(size: int) -> None:
+    def swing(size: int, samples: int = 1) -> None:
         for camera in cameras:
-            pipeline.view(head, camera, size)
+            pipeline.view(head, camera, size, samples)
 
     yield Progress(1, total, "orbiting")
     curve = {size: median_seconds(lambda size=size: swing(size), repeats) / FRAMES for size in CURVE_SIZES}
+    by_samples = {
+        count: median_seconds(lambda count=count: swing(256, count), repeats) / FRAMES for count in SAMPLES
+    }
     figures["orbit_fps_128"], figures["orbit_fps_256"] = 1 / curve[128], 1 / curve[256]
     yield Progress(2, total, "editing")
     slider = model.card.sliders[0]
@@ -145,18 +160,38 @@ def run_bench(model: FaceModel, portrait: Portrait, repeats: int = 5) -> Task[Be
     figures["edit_full_ms"] = 1e3 * median_seconds(lambda: moved(256), repeats)
     yield Progress(3, total, "the plain renderer")
     notes: dict[str, str] = {}
-    figures |= _against_reference(head, cameras, curve[REFERENCE_SIZE], repeats, notes)
+    figures |= _against_reference(head, cameras[FRAMES // 3], repeats, notes)
     figures |= _with_gl(head, cameras, repeats, notes)
     for step, size in ((4, 256), (5, 512)):
         yield Progress(step, total, f"marching cubes at {size}")
         seconds = median_seconds(lambda size=size: _finished(pipeline.sculpt(head, size)), repeats)
         figures[f"isosurface_{size}_s"] = seconds
     figures["peak_memory_mb"] = peak_memory_mb()
-    return BenchReport(figures, describe_machine(), {size: 1e3 * t for size, t in curve.items()}, notes)
+    if eg3d:
+        from inversion_core.bench_eg3d import measure_eg3d
+
+        yield Progress(6, total, "EG3D")
+        figures |= yield from measure_eg3d(repeats=repeats)
+    curves = [{key: 1e3 * t for key, t in part.items()} for part in (curve, by_samples)]
+    return BenchReport(figures, describe_machine(), curves[0], notes, curves[1])
+
+
+def median_ratio(slow: Callable[[], object], fast: Callable[[], object], repeats: int) -> float:
+    """How many times faster the second job is: the median over repeats in which both ran one after the other."""
+    slow(), fast()
+    ratios = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        slow()
+        between = time.perf_counter()
+        for _ in range(FRAMES):
+            fast()
+        ratios.append((between - started) * FRAMES / (time.perf_counter() - between))
+    return float(np.median(ratios))
 
 
 def _against_reference(
-    head: Any, cameras: list, frame_seconds: float, repeats: int, notes: dict[str, str]
+    head: Any, camera: Camera, repeats: int, notes: dict[str, str]
 ) -> dict[str, float | None]:
     from inversion_core.generators.head import Head
     from inversion_core.reference import render_reference
@@ -164,11 +199,12 @@ def _against_reference(
     if not isinstance(head, Head):
         notes["psnr_vs_reference"] = "Only the bundled model has a plain renderer."
         return {"orbit_speedup_vs_reference": None, "psnr_vs_reference": None}
-    camera = cameras[FRAMES // 3]
-    slow = median_seconds(lambda: render_reference(head, camera, REFERENCE_SIZE), min(repeats, 3))
-    plain, fast = (draw(head, camera, REFERENCE_SIZE).over() for draw in (render_reference, pipeline.view))
+    draws = [
+        lambda draw=draw: draw(head, camera, REFERENCE_SIZE) for draw in (render_reference, pipeline.view)
+    ]
+    plain, fast = (draw().over() for draw in draws)
     return {
-        "orbit_speedup_vs_reference": slow / frame_seconds,
+        "orbit_speedup_vs_reference": median_ratio(*draws, min(repeats, 3)),
         "psnr_vs_reference": psnr(fast, plain, np.ones(plain.shape[:2], np.float32)),
     }
 

@@ -293,18 +293,23 @@ def evaluate(folder: Path, out, assets, heads: int, model, as_json: bool) -> Non
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True)
 @click.option("--photo", type=PHOTO, help="Photo to measure with; the sample portrait when left out.")
 @click.option("--chart", type=PHOTO, help="Draw the cost curve into this PNG.")
+@click.option("--eg3d", is_flag=True, help="Also measure a full-size EG3D network with random weights.")
+@click.option("-o", "--out", type=PHOTO, help="Write the figures into this Markdown file.")
 @model_option
 @json_option
-def bench(repeats: int, photo, chart, model, as_json: bool) -> None:
+def bench(repeats: int, photo, chart, eg3d: bool, out, model, as_json: bool) -> None:
     """Time everything on this machine and compare with the plain renderer."""
     from inversion_core import pipeline
     from inversion_core.bench import draw_chart, run_bench
-    from inversion_core.image import save_image
+    from inversion_core.bench_report import benchmarks_page
+    from inversion_core.image import save_image, write_atomic
     from inversion_core.model import load_model
     from inversion_core.sample import NAME, sample_portrait
 
     portrait = pipeline.open_portrait(photo) if photo else pipeline.open_portrait(sample_portrait(), NAME)
-    report = run(run_bench(load_model(model), portrait, repeats=repeats), "bench")
+    report = run(run_bench(load_model(model), portrait, repeats=repeats, eg3d=eg3d), "bench")
+    if out is not None:
+        write_atomic(out, benchmarks_page(report).encode())
     if chart is not None:
         save_image(chart, draw_chart(report))
     record = report.as_record()
