@@ -52,9 +52,20 @@ RANKS = (
         "project",
     ),
     ("pipeline",),
-    ("training", "evaluate", "quality", "turntable", "contact_sheet", "bench", "batch"),
+    (
+        "training",
+        "evaluate",
+        "quality",
+        "turntable",
+        "contact_sheet",
+        "bench",
+        "batch",
+        "compare",
+        "likeness",
+        "compare_report",
+    ),
     ("system_check", "console", "doctor"),
-    ("cli", "cli_official", "cli_output", "cli_stylesdf", "headless"),
+    ("cli", "cli_compare", "cli_official", "cli_output", "cli_stylesdf", "headless"),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

@@ -204,7 +204,7 @@ def measure_held_out(
         except BadInput:
             refused += 1
             continue
-        figures.append(_compared(head, camera, inversion, model, size))
+        figures.append(compared_with_truth(head, camera, inversion, model, size))
     if not figures:
         raise BadInput("No face was found on any held-out head.", "Look at the assets' textures.")
     mean = np.array(figures).mean(0)
@@ -264,8 +264,8 @@ def _about(camera: Camera, turn: float, depth: float) -> Camera:
     return camera.turned(np.radians(turn), 0.0, camera.position + depth * ray)
 
 
-def _compared(head: TruthHead, camera: Camera, inversion: Inversion, model: FaceModel, size: int):
-    """PSNR turned, PSNR in front, depth error, IoU turned of one head."""
+def compared_with_truth(head: TruthHead, camera: Camera, inversion: Inversion, model: FaceModel, size: int):
+    """PSNR turned by TURNS and in front in dB, depth error (share of head height), IoU turned, of one inverted head."""
     found = pipeline.edit(inversion, {}, model)
     seen, true = inversion.portrait.camera, cropped(camera, inversion)
     front, truth = pipeline.view(found, seen, size, 2), draw_truth(head, true, size)
