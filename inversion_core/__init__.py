@@ -22,6 +22,7 @@ _HOMES = {
     "Rendering": "rendering",
     "Slider": "edit",
     "export_mesh": "geometry.export",
+    "blend_inversions": "blend",
     "finish": "task",
     "invert": "pipeline",
     "load_model": "model",
