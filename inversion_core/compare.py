@@ -89,7 +89,6 @@ class Comparison:
 
     figures: tuple[MethodFigures, ...]
     pictures: Mapping[tuple[str, str], Pictures] = field(default_factory=dict)
-    failures: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """Plain values for JSON, where what is not finite is null."""
@@ -97,7 +96,7 @@ class Comparison:
             {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in asdict(row).items()}
             for row in self.figures
         ]
-        return {"figures": rows, "failures": list(self.failures)}
+        return {"figures": rows}
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ def compare_photos(
                 f"The method {method.name!r} needs the encoder {method.encoder!r}.",
                 f"Train it: facet train encoder --method {method.encoder}.",
             )
-    figures, pictures, failures = [], {}, []
+    figures, pictures = [], {}
     total = len(portraits) * len(names)
     for index, portrait in enumerate(portraits):
         photo = cv2.resize(portrait.image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
@@ -207,7 +206,7 @@ def compare_photos(
                 row = replace(row, turned_psnr=turned, depth=depth)
             figures.append(row)
             pictures[portrait.name, name] = shown
-    return Comparison(tuple(figures), pictures, tuple(failures))
+    return Comparison(tuple(figures), pictures)
 
 
 def _camera(portrait: Portrait, generator: CodedGenerator) -> Camera:
@@ -266,10 +265,10 @@ def _measured(
         inversion.seconds,
         memory,
     )
-    return row, Pictures(to_uint8(large_over_white(large)), tuple(turned))
+    return row, Pictures(to_uint8(_over_white(large)), tuple(turned))
 
 
-def large_over_white(rendering: Rendering) -> NDArray[np.float32]:
+def _over_white(rendering: Rendering) -> NDArray[np.float32]:
     """(SIZE, SIZE, 3) in [0, 1]."""
     return cv2.resize(rendering.over((1, 1, 1)), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inversion_core.compare import FACET, Comparison, MethodFigures
+from inversion_core.compare import FACET, Comparison
 from inversion_core.contact_sheet import sheet
 
 COLUMNS = (
@@ -21,7 +21,7 @@ COLUMNS = (
     ("seconds", "seconds", "{:.2f}"),
     ("MB", "megabytes", "{:.0f}"),
 )
-"""Heading, field of :class:`MethodFigures`, and how it is written."""
+"""Heading, field of ``MethodFigures``, and how it is written."""
 
 
 def median_figures(comparison: Comparison) -> dict[str, dict[str, float]]:
@@ -121,8 +121,3 @@ def _scale(low: float, high: float, first: int, last: int):
 def _median(values: list[float]) -> float:
     known = [v for v in values if not np.isnan(v)]
     return float(np.median(known)) if known else float("nan")
-
-
-def rows_of(comparison: Comparison, method: str) -> list[MethodFigures]:
-    """The figures of one method, one a photo."""
-    return [row for row in comparison.figures if row.method == method]
