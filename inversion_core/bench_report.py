@@ -48,7 +48,7 @@ def benchmarks_page(report: BenchReport) -> str:
         "",
         "Written by `facet bench --eg3d -o docs/benchmarks.md`. Times are medians over warm repeats; ratios are of",
         "times taken in the same run. `load` is the one-minute load average at the end: where it is above the",
-        "number of cores, other programs slowed every time below.",
+        "number of cores, other programs slowed every time below, and moved the ratios too.",
         "",
         f"Machine: {machine}.",
         "",
