@@ -33,7 +33,6 @@ PACKAGES = (
     "mediapipe",
     "opencv-contrib-python",
     "PySide6-Essentials",
-    "superqt",
 )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
+from inversion_core.compiled import parallel
 from inversion_core.generators.head import Head
 from inversion_core.rasterise import Fragments, interpolate, rasterise
 from inversion_core.refine.canonical import smoothstep
@@ -102,7 +103,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     )
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _inner_sides(shaded, normals, forward, share):
     height, width = shaded.shape[0], shaded.shape[1]
     for y in nb.prange(height):
@@ -117,7 +118,7 @@ def _inner_sides(shaded, normals, forward, share):
                 normals[y, x, n] = -normals[y, x, n]
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _composite(rgb, depth, opacity, below, face, near, shaded, normals):
     height, width = depth.shape
     for y in nb.prange(height):

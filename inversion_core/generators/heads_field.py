@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inversion_core.compiled import parallel
 from inversion_core.errors import MissingResource
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE
 
@@ -42,7 +43,7 @@ def _corner(value, size):
     return low, np.float32(at - low)
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _gather(unit, planes, out):
     size, channels = planes.shape[1], planes.shape[3]
     for n in nb.prange(unit.shape[0]):
@@ -61,7 +62,7 @@ def _gather(unit, planes, out):
                 )
 
 
-@nb.njit(cache=True, fastmath=True, parallel=True)
+@parallel
 def _scatter(unit, gradient, blocks, planes):
     size, channels = planes.shape[1], planes.shape[3]
     # Threads own blocks of channels, so that no two add to the same number.
