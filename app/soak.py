@@ -90,7 +90,7 @@ class Soak:
         self.seldom: dict[str, Callable[[], None]] = {
             "photo": lambda: window.files.open("sample:astronaut"),
             "save": lambda: window.controller.save(self.project),
-            "project": lambda: window.files.open(str(self.project)),
+            "project": self._project,
             "mesh": self._mesh,
             "screenshot": self._screenshot,
             "sheet": lambda: window.controller.export_sheet(folder / "sheet.png"),
@@ -198,6 +198,12 @@ class Soak:
             )
         )
         self.window.controller.export_mesh(self.folder / "head.glb", options)
+
+    def _project(self) -> None:
+        if self.project.is_file():
+            self.window.files.open(str(self.project))
+        else:
+            self.window.controller.save(self.project)
 
     def _screenshot(self) -> None:
         from app.pictures import Look
