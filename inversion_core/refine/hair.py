@@ -195,10 +195,12 @@ def _behind_the_jaw(
         before[side & (np.abs(turned) >= innermost)] = 1
     before = _wrapped_dilation(cv2.medianBlur(before.astype(np.uint8), 3).astype(np.float32), 3)
     limit = EAR_PLANE / np.maximum(np.cos(_azimuth())[None], 1e-3)
-    below = smoothstep((np.arange(ROWS)[:, None] - DOME_ROWS) * CURTAIN / CURTAIN_ROWS, 0.0, 0.055)
+    below = smoothstep((np.arange(ROWS)[:, None] - DOME_ROWS) * CURTAIN / CURTAIN_ROWS, 0.0, 0.1)
     below = below * (1 - _wrapped_blur(before, 1.2, 0.8))
-    sunk = ((limit < base + STANDOFF) & (below > 0.01)).astype(np.float32)
-    return np.where(radius > limit, radius + (limit - radius) * below, radius), _wrapped_dilation(sunk, 3)
+    sunk = ((limit < base) & (below > 0.01)).astype(np.float32)
+    # The row above crosses the skin as well.
+    sunk[:-1] = np.maximum(sunk[:-1], sunk[1:])
+    return np.where(radius > limit, radius + (limit - radius) * below, radius), sunk
 
 
 def _wrapped_dilation(values: NDArray, size: int) -> NDArray[np.float32]:
