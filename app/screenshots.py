@@ -52,7 +52,7 @@ class Photographer:
         yield "welcome", window
         window.pages.setCurrentWidget(window.viewport)
         session.set_moves(POSED, "Pose")
-        session.set_view(View(0.24, 0.02, 0.95))
+        session.set_view(View(-0.11, 0.02, 0.95))
         yield "window", window
         for look in ("relit", "wire", "clay", "normals", "depth"):
             actions[f"look_{look}"].trigger()
