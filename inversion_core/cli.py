@@ -151,11 +151,9 @@ def edit(project: Path, settings, like, reset: bool, out: Path, model, as_json: 
     from dataclasses import replace
 
     from inversion_core.edit import checked_moves
-    from inversion_core.model import load_model
-    from inversion_core.project import load_project, save_project
+    from inversion_core.project import load_project, open_project, save_project
 
-    loaded = load_model(model)
-    opened = load_project(project, loaded)
+    opened, loaded = open_project(project, model)
     moves = {} if reset else dict(opened.moves)
     if like is not None:
         moves = dict(load_project(like, loaded).moves)
@@ -229,12 +227,10 @@ def render(
     from inversion_core import pipeline
     from inversion_core.contact_sheet import BACKGROUND
     from inversion_core.image import save_image
-    from inversion_core.model import load_model
-    from inversion_core.project import load_project
+    from inversion_core.project import open_project
     from inversion_core.turntable import save_turntable
 
-    loaded = load_model(model)
-    opened = load_project(project, loaded)
+    opened, loaded = open_project(project, model)
     head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
     if turntable:
         if size > 1536:

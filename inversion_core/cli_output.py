@@ -48,16 +48,14 @@ def export(project, settings, out: Path, model, as_json, kind, resolution, **opt
     from inversion_core.cli import moves_of
     from inversion_core.geometry.export import export_mesh
     from inversion_core.geometry.mesh_options import RESOLUTION, MeshOptions, check_options
-    from inversion_core.model import load_model
-    from inversion_core.project import load_project
+    from inversion_core.project import open_project
 
     free = resolution is not None or options["watertight"]
     chosen = MeshOptions(
         kind=kind or ("surface" if free else "template"), resolution=resolution or RESOLUTION, **options
     )
     check_options(chosen, out)
-    loaded = load_model(model)
-    opened = load_project(project, loaded)
+    opened, loaded = open_project(project, model)
     head = pipeline.edit(opened.inversion, {**opened.moves, **moves_of(settings)}, loaded)
     mesh = run(export_mesh(head, out, chosen), "mesh")
     record = {

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from inversion_core.blend import blend_inversions
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, checked_moves
-from inversion_core.errors import ImageUnreadable, ProjectUnreadable, UsageError
+from inversion_core.errors import ImageUnreadable, MissingResource, ProjectUnreadable, UsageError
 from inversion_core.image import decode, encode, read_bytes, write_atomic
 from inversion_core.model import FaceModel
 from inversion_core.portrait import CROP_SIZE, Portrait
@@ -220,6 +220,27 @@ def project_model(path: Path) -> str:
         return str(manifest["model"])
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ProjectUnreadable, msgspec.MsgspecError):
         return ""
+
+
+def open_project(path: Path, model: Path | None = None) -> tuple[Project, FaceModel]:
+    """A project and its model: the one asked for, else the installed one that the project was made with.
+
+    Raises:
+        ProjectUnreadable, MissingResource, BadInput: see :func:`load_project` and
+            :func:`inversion_core.model.load_model`.
+    """
+    from inversion_core.model import BUNDLED, load_model
+
+    name = project_model(path)
+    own = Path(name) if name and name != BUNDLED.name else None
+    try:
+        loaded = load_model(model or own)
+    except MissingResource:
+        if model is not None:
+            raise
+        # The project is refused below, by the name of the model that it misses.
+        loaded = load_model()
+    return load_project(path, loaded), loaded
 
 
 def _portrait_arrays(portrait: Portrait, prefix: str) -> dict[str, np.ndarray]:

@@ -154,3 +154,25 @@ def test_training_starts_and_leaves_a_model(files, tmp_path, monkeypatch):
     assert load_goae(tmp_path / "run" / "model").encoder.settings == ENCODER
     assert load_generator(tmp_path / "run" / "model").num_ws == 14
     assert (tmp_path / "run" / "curves.csv").exists()
+
+
+def test_a_project_is_opened_with_the_model_it_was_made_with(monkeypatch, tmp_path):
+    from inversion_core import project
+    from inversion_core.errors import MissingResource
+
+    asked = []
+
+    def load(path=None):
+        asked.append(path)
+        if path is not None and path.name == "gone":
+            raise MissingResource("There is no such model.", "Add it.")
+        return str(path)
+
+    monkeypatch.setattr("inversion_core.model.load_model", load)
+    monkeypatch.setattr(project, "load_project", lambda path, model: model)
+    for made_with, expected in (("mine", "mine"), ("facet-head", "None"), ("", "None"), ("gone", "None")):
+        monkeypatch.setattr(project, "project_model", lambda path, name=made_with: name)
+        assert project.open_project(tmp_path / "a.facet") == (expected, expected)
+    assert project.open_project(tmp_path / "a.facet", tmp_path)[1] == str(tmp_path)
+    with pytest.raises(MissingResource):
+        project.open_project(tmp_path / "a.facet", tmp_path / "gone")
