@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from inversion_core import cli_compare, cli_official, cli_output, cli_stylesdf, cli_train
+from inversion_core.cli_by_hand import by_hand_options, marks_for, open_marked
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
@@ -83,10 +84,11 @@ def _free_name(stem: str, taken: set[str]) -> str:
 @click.option(
     "--also", multiple=True, type=PHOTO, help="Another photo of the same person, for one PHOTO; repeatable."
 )
+@by_hand_options
 @click.option("--views", is_flag=True, help="Also write pictures from all sides.")
 @model_option
 @json_option
-def invert(photos, out: Path, face, also, views: bool, model, as_json: bool) -> None:
+def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **by_hand) -> None:
     """Turn PHOTOS into .facet projects, each into one of its own."""
     from inversion_core import pipeline
     from inversion_core.contact_sheet import write_views
@@ -98,16 +100,17 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool) -> 
         raise UsageError(
             "--also is for one photo.", "Give one PHOTO, and the person's other photos each with --also."
         )
+    loaded, results, worst, taken = load_model(model), [], None, set()
+    marks = marks_for(photos, loaded, automatic=also or face is not None, **by_hand)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputUnwritable(
             f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
         ) from error
-    loaded, results, worst, taken = load_model(model), [], None, set()
     for photo in photos:
         try:
-            portrait = pipeline.open_portrait(photo, face=face)
+            portrait = open_marked(photo, marks, loaded, face)
             others = [pipeline.open_portrait(other) for other in also]
             inversion = run(pipeline.invert(portrait, loaded, others), photo.name)
             stem = _free_name(photo.stem, taken)

@@ -47,7 +47,8 @@ def write_views(inversion: Inversion, model: FaceModel, folder: Path) -> Task[Pa
     cells = [("photo", portrait.image), ("front", to_uint8(front.over(BACKGROUND)))]
     save_image(folder / "input.png", portrait.image)
     save_image(folder / "front.png", cells[1][1])
-    save_image(folder / "mask.png", face_mask(portrait.landmarks, SIZE))
+    if np.isfinite(portrait.landmarks).all():
+        save_image(folder / "mask.png", face_mask(portrait.landmarks, SIZE))
     save_image(folder / "person.png", front.opacity)
     for i, yaw in enumerate(YAWS):
         yield Progress(1 + i, total, f"{yaw}°")

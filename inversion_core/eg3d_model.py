@@ -35,7 +35,7 @@ from inversion_core.model import ModelCard
 from inversion_core.portrait import Portrait
 from inversion_core.refine.goae import GOAE, SPLIT, GOAEInversion
 from inversion_core.refine.occlusion import fused_planes
-from inversion_core.rendering import Rendering
+from inversion_core.rendering import Rendering, depth_normals, unit_normals
 from inversion_core.samples import SURFACE_DENSITY, label_of
 from inversion_core.task import Progress, Task
 
@@ -105,11 +105,12 @@ class PlanesHead:
         rgb = to_float(from_signed(picture[0].cpu().numpy()))
         # Depths run along rays; the record wants them along the camera's axis.
         cosine = camera.rays(rays)[1] @ camera.cam2world[:3, 2]
-        axial = depth[0, 0].cpu().numpy() * cosine.reshape(rays, rays)
+        axial = (depth[0, 0].cpu().numpy() * cosine.reshape(rays, rays)).astype(np.float32)
         return Rendering(
             _resized(rgb, size),
-            _resized(axial.astype(np.float32), size),
+            _resized(axial, size),
             _resized(opacity[0, 0].cpu().numpy(), size).clip(0, 1),
+            unit_normals(_resized(depth_normals(axial, camera), size)),
         )
 
     def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
@@ -152,14 +153,15 @@ class EG3DModel:
             )
         started = time.perf_counter()
         yield Progress(0, 2, "encoding the photo")
-        image = torch.from_numpy(to_signed(portrait.image))[None].to(self.device)
+        crop, side = portrait.image, self.generator.superresolution.shape.img_resolution
+        if len(crop) != side:
+            crop = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+        image = torch.from_numpy(to_signed(crop))[None].to(self.device)
         c = self.label(portrait.camera)
         found = self.goae.invert(image, c)
         yield Progress(1, 2, "checking")
         front = to_float(from_signed(found.f_render["image"][0].cpu().numpy()))
-        photo = to_float(portrait.image)
-        if front.shape != photo.shape:
-            photo = _resized(photo, len(front))
+        photo = to_float(crop)
         if np.isfinite(portrait.landmarks).all():
             mask = face_mask(portrait.landmarks, len(front))
         else:
@@ -230,7 +232,7 @@ class EG3DModel:
         refined = generator.planes_from_features(parts["refined"], img, parts["ws"])
         detail = PlanesDetail(**parts, planes=fused_planes(refined, plain, parts["mask"]))
         scores = {
-            name.removeprefix("score."): float(value)
+            name.removeprefix("score."): float(np.ravel(value)[0])
             for name, value in arrays.items()
             if name.startswith("score.")
         }

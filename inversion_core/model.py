@@ -91,6 +91,25 @@ def checked_several(model: FaceModel) -> None:
         )
 
 
+def takes_by_hand(model: FaceModel) -> bool:
+    """Whether the model inverts photos that were aligned by hand: it asks neither for landmarks nor for a mask."""
+    return model.card.kind in ("goae", "stylesdf")
+
+
+def checked_portrait(portrait: Portrait, model: FaceModel) -> None:
+    """Nothing, where the model can take the portrait.
+
+    Raises:
+        UsageError: it was aligned by hand, and the model needs the landmarks of a face that was found.
+    """
+    if portrait.marks is not None and model.card.kind == "heads":
+        raise UsageError(
+            f"{model.card.title or model.card.name} needs a face that Facet finds by itself; "
+            f"{portrait.name} was aligned by hand.",
+            "Use a model with GOAE or E3DGE for it.",
+        )
+
+
 def read_card(folder: Path) -> ModelCard:
     """The card in a model's folder.
 

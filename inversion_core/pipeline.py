@@ -18,7 +18,7 @@ import numpy as np
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion, checked_moves
 from inversion_core.mesh import Mesh
-from inversion_core.model import FaceModel, checked_several
+from inversion_core.model import FaceModel, checked_portrait, checked_several
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
 from inversion_core.task import Task
@@ -36,7 +36,11 @@ def invert(portrait: Portrait, model: FaceModel, others: Sequence[Portrait] = ()
 
     Args:
         others: more photos of the same person, for what the first one does not show.
+
+    Raises:
+        UsageError: the model takes no portrait like this, or not several.
     """
+    checked_portrait(portrait, model)
     if not others:
         return (yield from model.invert(portrait))
     checked_several(model)

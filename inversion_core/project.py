@@ -19,7 +19,7 @@ from inversion_core.edit import Inversion, checked_moves
 from inversion_core.errors import ImageUnreadable, MissingResource, ProjectUnreadable, UsageError
 from inversion_core.image import decode, encode, read_bytes, write_atomic
 from inversion_core.model import FaceModel
-from inversion_core.portrait import CROP_SIZE, Portrait
+from inversion_core.portrait import CROP_SIZE, CropLabel, FacePoints, Marks, Portrait, Square
 
 VERSION = 2
 """2 added further photos; projects of version 1 have none."""
@@ -74,6 +74,8 @@ class Manifest(msgspec.Struct):
     others: list[OtherPhoto] = []
     blend: BlendValues | None = None
     snapshots: dict[str, dict[str, float]] = {}
+    marks: dict[str, list[float]] = {}
+    """How the photo was aligned by hand: "square", "points" or "label" and its numbers; empty if it was not."""
 
 
 def save_project(project: Project, path: Path, model: FaceModel) -> None:
@@ -110,6 +112,7 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
             for name, moves in project.snapshots.items()
         },
         others=[OtherPhoto(other.name, other.face) for other in inversion.others],
+        marks=_as_numbers(portrait.marks),
     )
     arrays = {f"detail.{name}": np.ascontiguousarray(a) for name, a in model.pack(inversion).items()}
     arrays |= _portrait_arrays(portrait, "portrait.")
@@ -184,7 +187,8 @@ def load_project(path: Path, model: FaceModel) -> Project:
         if values is not None:
             partner = _portrait(members, arrays, "blend/", "blend.portrait.", values.name, values.face)
         camera = Camera.from_label(manifest.camera)
-    except (KeyError, ValueError, ImageUnreadable) as error:
+        portrait = replace(portrait, marks=_as_marks(manifest.marks))
+    except (KeyError, ValueError, TypeError, ImageUnreadable) as error:
         raise ProjectUnreadable(
             f"The contents of {path.name} do not fit together.", "Open the photo again, or an older copy."
         ) from error
@@ -275,6 +279,29 @@ def _portrait(
     if shapes != ((CROP_SIZE, CROP_SIZE), (CROP_SIZE, CROP_SIZE), (478, 3)):
         raise ValueError("unexpected shapes")
     return portrait
+
+
+def _as_numbers(marks: Marks | None) -> dict[str, list[float]]:
+    if isinstance(marks, Square):
+        x, y = marks.centre
+        numbers = (x, y, marks.side, marks.roll, marks.yaw, marks.pitch)
+        return {"square": [float(number) for number in numbers]}
+    if isinstance(marks, FacePoints):
+        return {"points": [float(number) for pair in marks.points for number in pair]}
+    return {} if marks is None else {"label": [float(number) for number in marks.label]}
+
+
+def _as_marks(kept: Mapping[str, list[float]]) -> Marks | None:
+    """What :func:`_as_numbers` wrote; ValueError where it is nothing of that kind."""
+    for kind, numbers in kept.items():
+        if kind == "square" and len(numbers) == 6:
+            return Square((numbers[0], numbers[1]), *numbers[2:])
+        if kind == "points" and len(numbers) == 10:
+            return FacePoints(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+        if kind == "label" and len(numbers) == 25:
+            return CropLabel(tuple(numbers))
+        raise ValueError(f"unknown marks {kind!r}")
+    return None
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

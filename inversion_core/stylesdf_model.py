@@ -30,7 +30,7 @@ from inversion_core.model import ModelCard
 from inversion_core.portrait import Portrait
 from inversion_core.refine.boundaries import Boundary, boundary_sliders
 from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
-from inversion_core.rendering import Rendering
+from inversion_core.rendering import Rendering, depth_normals
 from inversion_core.task import Progress, Task
 
 MESH_RESOLUTION = 128
@@ -62,7 +62,9 @@ class StyleSDFHead:
         place = (scale, float(middle[0]), float(middle[1]))
         opacity = _placed(hit, size, place, cv2.BORDER_CONSTANT).clip(0, 1)
         axial = _placed(depth.astype(np.float32), size, place, cv2.BORDER_REPLICATE)
-        return Rendering(_placed(rgb, size, place, cv2.BORDER_REPLICATE), axial * (opacity > 0), opacity)
+        axial *= opacity > 0
+        normals = depth_normals(axial, camera)
+        return Rendering(_placed(rgb, size, place, cv2.BORDER_REPLICATE), axial, opacity, normals)
 
     def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
         """The zero level of the signed distance, in Facet's units, as far as it is seen from the front."""
@@ -140,7 +142,11 @@ class StyleSDFModel:
                 )
             parts[name] = torch.from_numpy(np.array(arrays[name], np.float32))[None].to(self.device)
         found = self.e3dge.invert(**parts)
-        scores = {n.removeprefix("score."): float(v) for n, v in arrays.items() if n.startswith("score.")}
+        scores = {
+            n.removeprefix("score."): float(np.ravel(v)[0])
+            for n, v in arrays.items()
+            if n.startswith("score.")
+        }
         return self._record(portrait, found, scores, "project", 0.0)
 
     def _record(

@@ -28,6 +28,7 @@ RANKS = (
         "shading",
         "video",
         "manual_alignment",
+        "mark_files",
     ),
     (
         "generators",
@@ -71,7 +72,16 @@ RANKS = (
         "compare_report",
     ),
     ("system_check", "console", "doctor"),
-    ("cli", "cli_compare", "cli_official", "cli_output", "cli_stylesdf", "cli_train", "headless"),
+    (
+        "cli",
+        "cli_by_hand",
+        "cli_compare",
+        "cli_official",
+        "cli_output",
+        "cli_stylesdf",
+        "cli_train",
+        "headless",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 

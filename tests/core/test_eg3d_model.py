@@ -5,50 +5,21 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tiny_goae import tiny_goae_folder
 
 from inversion_core.camera import Camera
-from inversion_core.checkpoints.load import save_generator, save_goae
+from inversion_core.checkpoints.load import save_generator
 from inversion_core.directions import EditDirection, install_directions
 from inversion_core.eg3d_model import EG3DModel
-from inversion_core.encoders.goae import GOAEEncoder, GOAESettings
-from inversion_core.encoders.swin import SwinSettings
 from inversion_core.errors import BadInput, ProjectUnreadable
-from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
-from inversion_core.generators.triplane import VolumeSettings
 from inversion_core.model import FaceModel, load_model, read_card
 from inversion_core.portrait import Portrait
-from inversion_core.refine.afa import AFA, AFASettings
-from inversion_core.refine.goae import GOAE
 from inversion_core.task import finish
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    torch.manual_seed(0)
-    generator = TriPlaneGenerator(
-        EG3DSettings(
-            z_dim=16,
-            w_dim=32,
-            plane_resolution=64,
-            plane_channels=8,
-            channel_base=1024,
-            channel_max=16,
-            superresolution="SuperresolutionHybrid4X",
-            volume=VolumeSettings(depth_resolution=6, depth_resolution_importance=6),
-        )
-    )
-    # A field that is dense in some places and empty in others.
-    generator.decoder.net[2].weight.data[0] *= 30
-    generator.decoder.net[2].bias.data[0] += 42
-    swin = SwinSettings(64, 4, 8, (1, 1, 2, 1), (1, 2, 2, 4), 4, (3, 3, 3, 2))
-    encoder = GOAEEncoder(GOAESettings(swin=swin, w_dim=32, levels=(3, 3, 3), hidden=48))
-    afa = AFA(AFASettings(stages=(16, 32), blocks=1, channels=16, hidden=24))
-    goae = GOAE(encoder.eval(), afa.eval(), generator.eval())
-    folder = tmp_path_factory.mktemp("models") / "small"
-    save_goae(goae, folder, "small")
-    offsets = np.random.default_rng(0).normal(size=(10, 32)).astype(np.float32)
-    install_directions(folder, [EditDirection("age", offsets, -2, 2), EditDirection("glass", offsets[::-1])])
-    return folder
+    return tiny_goae_folder(tmp_path_factory.mktemp("models") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +99,20 @@ def test_depth_is_measured_along_the_axis(model, inversion):
     ]
     cosine = (camera.rays(32)[1] @ camera.cam2world[:3, 2]).reshape(32, 32)
     np.testing.assert_allclose(view.depth, along[0, 0].numpy() * cosine, rtol=3e-4)
+
+
+def test_views_have_a_form(model, inversion):
+    view = model.view(model.edit(inversion, {}), inversion.portrait.camera, 40)
+    lengths = np.linalg.norm(view.normals, axis=2)
+    assert view.normals.shape == (40, 40, 3) and np.median(lengths) == pytest.approx(1, abs=1e-5)
+    towards = view.normals @ -inversion.portrait.camera.cam2world[:3, 2]
+    assert np.median(towards[view.opacity > 0.9]) > 0
+
+
+def test_a_generator_of_another_size_takes_the_same_portrait(model, portrait):
+    large = dataclasses.replace(portrait, image=portrait.image.repeat(2, 0).repeat(2, 1))
+    found, expected = finish(model.invert(large)), finish(model.invert(portrait))
+    np.testing.assert_allclose(found.latent.ws, expected.latent.ws, atol=1e-5)
 
 
 def test_edits_move_codes_and_planes(model, inversion):
