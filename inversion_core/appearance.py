@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
-from inversion_core.refine.canonical import (
-    COLOUR,
-    SEEN_STRAIGHT,
-    UV,
-    WEIGHT,
-    PhotoDetail,
-    sampled,
-    smoothstep,
-)
+from inversion_core.refine.canonical import PhotoDetail
+from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.layer import COLOUR, SEEN_STRAIGHT, UV, WEIGHT, sampled
 from inversion_core.shading import SPARED
 
 DARKER_SKIN = np.array([0.64, 0.55, 0.50], np.float32)

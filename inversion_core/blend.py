@@ -13,10 +13,12 @@ from inversion_core.edit import Blend, Inversion
 from inversion_core.errors import UsageError
 from inversion_core.generators.template import SKIN
 from inversion_core.latent import Latent
-from inversion_core.refine.canonical import (
+from inversion_core.refine.canonical import PhotoDetail
+from inversion_core.refine.hair import ROWS, WIDTH
+from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.layer import (
     COLOUR,
     GAIN,
-    HAIR_TEXTURE,
     MIRROR_UV,
     MIRROR_WEIGHT,
     OPACITY,
@@ -25,10 +27,8 @@ from inversion_core.refine.canonical import (
     UV,
     WEIGHT,
     Layer,
-    PhotoDetail,
     sampled,
 )
-from inversion_core.refine.hair import ROWS, WIDTH
 from inversion_core.refine.several import grid_faces
 from inversion_core.shading import shade
 

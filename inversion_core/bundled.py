@@ -26,22 +26,20 @@ from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
 from inversion_core.portrait import CROP_SIZE, Portrait
-from inversion_core.refine.canonical import (
+from inversion_core.refine.canonical import PhotoDetail, fuse
+from inversion_core.refine.chart import ATLAS_SIZE, Chart, make_chart
+from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
+from inversion_core.refine.hair import build_hair
+from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.layer import (
     CHANNELS,
-    HAIR_TEXTURE,
     MIRROR_WEIGHT,
     SEEN_STRAIGHT,
     WEIGHT,
     Layer,
-    PhotoDetail,
-    fuse,
     sampled,
-    smoothstep,
     with_vertices,
 )
-from inversion_core.refine.chart import ATLAS_SIZE, Chart, make_chart
-from inversion_core.refine.ears import flat_ears, hidden_ears
-from inversion_core.refine.hair import build_hair
 from inversion_core.refine.matte import decontaminated
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.render import render
@@ -168,8 +166,18 @@ class BundledModel:
         offsets += closed_lips(template, fit.coarse + offsets, landmarks)
         return offsets + seated_teeth(template, fit.coarse + offsets)
 
-    def fused(self, portrait: Portrait, fit: HeadFit, corrective: NDArray[np.float32]) -> Task[PhotoDetail]:
-        """What one photo contributes to the head that was fitted to it; the portrait has the fit's camera."""
+    def fused(
+        self,
+        portrait: Portrait,
+        fit: HeadFit,
+        corrective: NDArray[np.float32],
+        valid: NDArray[np.float32] | None = None,
+    ) -> Task[PhotoDetail]:
+        """What one photo contributes to the head that was fitted to it; the portrait has the fit's camera.
+
+        Args:
+            valid: (512, 512) in [0, 1], where the photo shows the truth; elsewhere nothing counts as seen.
+        """
         template = self.template
         coarse = fit.coarse + corrective
         yield Progress(1, 6, "finding the hair")
@@ -196,7 +204,8 @@ class BundledModel:
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)
         yield Progress(4, 6, "fusing the photo")
-        masks = np.ascontiguousarray(np.stack([portrait.person, carried], 2), np.float32)
+        person = portrait.person if valid is None else portrait.person * valid
+        masks = np.ascontiguousarray(np.stack([person, carried], 2), np.float32)
         detail = fuse(
             template,
             fine,

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from inversion_core.camera import Camera
 from inversion_core.generators.head import Head
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.canonical import TOLERANCE, smoothstep
+from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.layer import TOLERANCE
 
 DEPTH_SIZE = 384
 

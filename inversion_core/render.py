@@ -11,7 +11,7 @@ from inversion_core.camera import Camera
 from inversion_core.compiled import parallel
 from inversion_core.generators.head import Head
 from inversion_core.rasterise import Fragments, interpolate, rasterise
-from inversion_core.refine.canonical import smoothstep
+from inversion_core.refine.ears import smoothstep
 from inversion_core.rendering import Rendering
 from inversion_core.shading import shade
 

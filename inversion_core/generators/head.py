@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.template import vertex_normals
-from inversion_core.refine.canonical import Layer, PhotoDetail
+from inversion_core.refine.canonical import PhotoDetail
+from inversion_core.refine.layer import Layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inversion_core.generators.template import HeadTemplate
 from inversion_core.geometry.texture import filled
 from inversion_core.rasterise import Fragments, interpolate
-from inversion_core.refine.canonical import smoothstep
+from inversion_core.refine.ears import smoothstep
 
 UNFOLDS_FROM, UNFOLDS_FULL = 1.1, 1.7
 """Growth of a lid's area from open to closed between which the photo's texels give way to skin."""

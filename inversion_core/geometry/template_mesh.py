@@ -19,16 +19,10 @@ from inversion_core.geometry.trim import trimmed
 from inversion_core.image import to_uint8
 from inversion_core.mesh import Mesh
 from inversion_core.rasterise import interpolate
-from inversion_core.refine.canonical import (
-    MIRROR_UV,
-    OPACITY,
-    SEEN,
-    UV,
-    PhotoDetail,
-    sampled,
-    smoothstep,
-)
+from inversion_core.refine.canonical import PhotoDetail
+from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import ROWS, WIDTH
+from inversion_core.refine.layer import MIRROR_UV, OPACITY, SEEN, UV, sampled
 from inversion_core.render import HAIR, OPAQUE, PERSON
 from inversion_core.shading import shade
 from inversion_core.task import Progress, Task

@@ -19,7 +19,7 @@ from inversion_core.gl.frames import Target, make_target, read_floats
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.image import to_uint8
-from inversion_core.refine.canonical import CHANNELS, Layer
+from inversion_core.refine.layer import CHANNELS, Layer
 from inversion_core.render import HAIR, HAIR_LEAD, INNER_SHARE, PERSON, closeness
 from inversion_core.rendering import Rendering
 from inversion_core.shading import SPARED

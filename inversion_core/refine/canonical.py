@@ -7,7 +7,7 @@ Source of the ideas: E3DGE section 3.2 (pixel-aligned features), GOAE section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,20 +17,27 @@ from scipy import sparse
 from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
-from inversion_core.rasterise import rasterise
 from inversion_core.refine.ears import smoothstep, solved
-from inversion_core.refine.hair import ROWS, WIDTH, HairLayer
+from inversion_core.refine.hair import HairLayer
+from inversion_core.refine.hair_detail import hair_detail
+from inversion_core.refine.layer import (
+    CHANNELS,
+    COLOUR,
+    DEPTH_SIZE,
+    GAIN,
+    MIRROR_UV,
+    MIRROR_WEIGHT,
+    OPACITY,
+    SEEN,
+    SEEN_STRAIGHT,
+    UV,
+    WEIGHT,
+    Layer,
+    sampled,
+    seen_by,
+)
 from inversion_core.refine.outline import Shell
 
-# Columns of a layer's attributes.
-UV, WEIGHT, MIRROR_UV, MIRROR_WEIGHT, GAIN, COLOUR = slice(0, 2), 2, slice(3, 5), 5, slice(6, 9), slice(9, 12)
-OPACITY, SEEN, SEEN_STRAIGHT = 12, 13, 14
-CHANNELS = 15
-
-DEPTH_SIZE = 512
-HAIR_TEXTURE = (4 * ROWS, 4 * WIDTH)
-TOLERANCE = 0.007
-"""World units that a vertex may lie behind the depth buffer and still count as seen."""
 FACING_NONE, FACING_FULL = 0.10, 0.42
 """Cosines between normal and line of sight at which trust begins and is complete."""
 DEFAULT_COLOURS = {EYES: (0.70, 0.67, 0.65), TEETH: (0.74, 0.70, 0.62), TONGUE: (0.55, 0.28, 0.27)}
@@ -38,20 +45,6 @@ INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 3
 """MediaPipe's ring round the mouth's opening."""
 GUM_COLOUR = (0.60, 0.33, 0.32)
 INTERIOR_COLOUR = (0.20, 0.075, 0.065)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A mesh with everything that its shading needs.
-
-    Attributes:
-        vertices: (N, 3) float32 world units in the photo's pose; faces: (F, 3) int32.
-        attributes: (N, CHANNELS) float32, in the columns named above; uv in photo widths.
-    """
-
-    vertices: NDArray[np.float32]
-    faces: NDArray[np.int32]
-    attributes: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -95,38 +88,6 @@ class PhotoDetail:
     def other(self) -> NDArray[np.float32]:
         """(H, W, 3) the picture that the head's mirrored places refer to."""
         return self.photo if self.atlas is None else self.atlas
-
-
-def sampled(image: NDArray[np.float32], uv: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, C) bilinear samples of (H, W, C) at (N, 2) positions in picture widths, edges repeated."""
-    size = image.shape[0]
-    xy = (uv * size - 0.5).astype(np.float32)
-    # cv2.remap takes at most 32767 columns.
-    columns = 4096
-    pad = (-len(xy)) % columns
-    grid = np.pad(xy, ((0, pad), (0, 0))).reshape(-1, columns, 2)
-    out = cv2.remap(image, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return out.reshape(-1, image.shape[2] if image.ndim == 3 else 1)[: len(uv)]
-
-
-def _seen(camera: Camera, vertices, normals, faces, others, behind=None) -> tuple[NDArray, NDArray, NDArray]:
-    """uv (N, 2), facing cosine (N,) and visibility (N,) of a layer's vertices; ``others`` hide it as well."""
-    points = camera.project(vertices)
-    uv = points[:, :2]
-    towards = camera.position - vertices
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    cosine = (normals * towards).sum(1)
-    depth = rasterise(vertices, faces, camera, DEPTH_SIZE, behind).depth
-    if behind is not None:
-        points[:, 2] += behind
-    for other_vertices, other_faces in others:
-        if len(other_faces):
-            depth = np.minimum(depth, rasterise(other_vertices, other_faces, camera, DEPTH_SIZE).depth)
-    x, y = np.clip(uv * DEPTH_SIZE, 0, DEPTH_SIZE - 1).astype(int).T
-    near = depth[y, x]
-    inside = ((uv > 0.004) & (uv < 0.996)).all(1)
-    visible = smoothstep(near - points[:, 2], -2 * TOLERANCE, -TOLERANCE) * inside
-    return uv, cosine, visible
 
 
 def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -215,7 +176,7 @@ def fuse(
     )
     is_hair = masks[..., 1] > 0.7
     hair_colour = np.median(photo[is_hair], 0) if is_hair.sum() > 100 else 0.6 * skin_colour
-    hair_layer, hair_texture = _hair_layer(hair, fine, template, camera, photo, masks, hair_colour)
+    hair_layer, hair_texture = hair_detail(hair, fine, template, camera, photo, masks, hair_colour)
     shell_layer = _shell_layer(shell, photo)
     return PhotoDetail(
         photo=photo,
@@ -239,7 +200,7 @@ def fuse(
 
 def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> Layer:
     normals = vertex_normals(fine, template.faces)
-    uv, cosine, visible = _seen(camera, fine, normals, template.faces, [], template.behind)
+    uv, cosine, visible = seen_by(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
     adjacency = template.adjacency
     skin = template.part == SKIN
@@ -325,96 +286,6 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
     return Layer(fine, template.faces, attributes)
 
 
-def _hair_layer(hair, fine, template, camera, photo, masks, hair_colour) -> tuple[Layer, NDArray[np.float32]]:
-    normals = vertex_normals(hair.vertices, hair.faces)
-    head_faces = template.faces[template.skin_faces]
-    uv, cosine, visible = _seen(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
-    hairy = sampled(masks, uv)[:, 1]
-    facing = smoothstep(cosine, 0.1, 0.4)
-    # Past the outline the photo shows background: from there on the hair goes on as beside it.
-    within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
-    trust = visible * facing * smoothstep(hairy, 0.4, 0.8) * smoothstep(within, 0.3, 0.9)
-    grid = (ROWS, WIDTH)
-    trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
-    texture = _hair_texture(uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour)
-    attributes = np.zeros((len(uv), CHANNELS), np.float32)
-    attributes[:, UV], attributes[:, WEIGHT] = uv, trust
-    rows, columns = hair.grid.T
-    attributes[:, MIRROR_UV] = np.stack([columns, rows], 1)
-    attributes[:, MIRROR_WEIGHT] = 1
-    attributes[:, GAIN] = 1
-    attributes[:, COLOUR] = hair_colour
-    attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5) * smoothstep(within, 0.5, 0.95)
-    attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
-    continued = _continued(
-        attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
-    )
-    attributes[:, OPACITY] = continued.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
-    opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
-    kept = opaque[hair.faces].max(1) > 0.04
-    return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
-
-
-def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDArray[np.float32]:
-    """(ROWS, WIDTH) opacity where nothing is seen: next to seen cells it goes on as they are, farther off as hair grows."""
-    result = unseen.astype(np.float32).copy()
-    # Along its outline hair thins out to nothing; what goes on behind is the hair a few cells further in.
-    hairy = cv2.dilate((hairy * seen).astype(np.float32), np.ones((1, 13), np.uint8))
-    columns = np.arange(WIDTH)
-    for row in np.flatnonzero(seen.any(1)):
-        known = np.flatnonzero(seen[row])
-        nearest = known[np.argmin(np.abs(known[None] - columns[:, None]), 1)]
-        # Hair seen near by is followed far, bare skin only a little: the scalp begins behind the temple.
-        reach = 8 + 14 * hairy[row, nearest]
-        share = smoothstep(np.abs(nearest - columns) / reach, 0.25, 1.0)
-        result[row] = (1 - share) * hairy[row, nearest] + share * unseen[row]
-    return cv2.GaussianBlur(result, (0, 0), 1.0)
-
-
-def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
-    """(H, W, 3) hair all round the head: the photo's where it is seen, strands in its colours elsewhere."""
-    shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
-    dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
-    colours = sampled(photo, dense.reshape(-1, 2)).reshape(*HAIR_TEXTURE, 3)
-    share = sampled(hairy[..., None], dense.reshape(-1, 2)).reshape(HAIR_TEXTURE)
-    sure = (cv2.resize(trust.astype(np.float32), shape) > 0.6) & (share > 0.8)
-    sure = cv2.erode(sure.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if sure.sum() < 400:
-        return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
-    known = sure.astype(np.float32)
-    low = _spread(colours, known, hair_colour)
-    detail = (colours / np.maximum(low, 0.02)).mean(-1)[sure]
-    strength = float(np.clip(detail.std(), 0.04, 0.17))
-    # Strands: noise drawn out along the fall of the hair, fine over coarse, as uneven as the hair that is seen.
-    noise = np.random.default_rng(0).standard_normal(HAIR_TEXTURE).astype(np.float32)
-    strands = sum(
-        weight * layer / layer.std()
-        for weight, layer in (
-            (0.7, cv2.GaussianBlur(noise, (0, 0), sigmaX=0.7, sigmaY=16)),
-            (0.6, cv2.GaussianBlur(noise[::-1], (0, 0), sigmaX=2.5, sigmaY=30)),
-        )
-    )
-    # Towards the crown the grid's columns meet, and strands would fan out from a point.
-    calm = smoothstep(np.arange(HAIR_TEXTURE[0], dtype=np.float32) / HAIR_TEXTURE[0], 0.03, 0.25)[:, None]
-    drawn = low * (1 + strength * calm * strands)[..., None]
-    soft = cv2.GaussianBlur(cv2.erode(known, np.ones((9, 9))), (0, 0), 4)[..., None]
-    return np.clip(colours * soft + drawn * (1 - soft), 0, 1).astype(np.float32)
-
-
-def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.float32]:
-    """(H, W, 3) low frequencies of the known colours, carried into the rest, near before far."""
-    result, left = np.zeros_like(colours), np.ones(known.shape, np.float32)
-    for size in (10.0, 20.0, 40.0, 80.0, 160.0):
-        weight = cv2.GaussianBlur(known, (0, 0), size)
-        colour = (
-            cv2.GaussianBlur(colours * known[..., None], (0, 0), size) / np.maximum(weight, 1e-6)[..., None]
-        )
-        share = np.clip(weight / 0.15, 0, 1) * left
-        result += colour * share[..., None]
-        left = left - share
-    return result + left[..., None] * np.asarray(fallback, np.float32)
-
-
 def _shell_layer(shell: Shell | None, photo) -> Layer:
     if shell is None:
         return Layer(
@@ -428,8 +299,3 @@ def _shell_layer(shell: Shell | None, photo) -> Layer:
     attributes[:, GAIN] = 1
     attributes[:, SEEN] = shell.share
     return Layer(shell.vertices, shell.faces, attributes)
-
-
-def with_vertices(layer: Layer, vertices: NDArray[np.float32]) -> Layer:
-    """The layer in another pose."""
-    return replace(layer, vertices=vertices)

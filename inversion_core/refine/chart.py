@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate
 from inversion_core.rasterise import Fragments, interpolate, rasterise_screen
-from inversion_core.refine.canonical import sampled
+from inversion_core.refine.layer import sampled
 
 ATLAS_SIZE = 1024
 """Texels a side; the face of a 512² crop has about as many pixels as its chart has texels."""

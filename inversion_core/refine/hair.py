@@ -29,6 +29,8 @@ EAR_PLANE = 0.045
 """World units from the layer's axis forward to the ears."""
 BEHIND = (0.014, 0.35)
 """World units, and share of the sides' standoff, that hair stands off behind."""
+LEAN = 0.3
+"""Share by which hair stands off less in front, and more behind, than at the sides."""
 REACH = 0.26
 """World units that hair may stand off at most."""
 
@@ -264,6 +266,8 @@ def build_hair(
     dome = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None]
     # In front hair lies close; towards sides and crown it has its full volume.
     ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
+    # What stands out at the outline stands out most a little behind it.
+    standoff = standoff * (1 - LEAN * np.cos(_azimuth())[None])
     volume = np.maximum(ramp * ramp * (3 - 2 * ramp), np.clip((dome - 0.45) / 0.3, 0, 1))
     standoff = standoff * (0.12 + 0.88 * volume) * _rooted(base + STANDOFF, centre, camera, hair)
     radius = base + STANDOFF + standoff

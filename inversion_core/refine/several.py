@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.canonical import (
+from inversion_core.refine.canonical import PhotoDetail, _carried, _smoothed
+from inversion_core.refine.chart import Chart
+from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.hair import ROWS, WIDTH
+from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.layer import (
     COLOUR,
     DEPTH_SIZE,
     GAIN,
-    HAIR_TEXTURE,
     MIRROR_UV,
     MIRROR_WEIGHT,
     OPACITY,
@@ -28,14 +32,8 @@ from inversion_core.refine.canonical import (
     UV,
     WEIGHT,
     Layer,
-    PhotoDetail,
-    _carried,
-    _smoothed,
     sampled,
-    smoothstep,
 )
-from inversion_core.refine.chart import Chart
-from inversion_core.refine.hair import ROWS, WIDTH
 
 BEST_VIEW = 8
 """Power of the cosine to the line of sight by which photos compete for a vertex."""

@@ -11,7 +11,7 @@ from inversion_core.blend import blend_inversions
 from inversion_core.camera import Camera
 from inversion_core.errors import UsageError
 from inversion_core.project import Project, load_project, save_project
-from inversion_core.refine.canonical import COLOUR
+from inversion_core.refine.layer import COLOUR
 
 
 @pytest.fixture(scope="module")

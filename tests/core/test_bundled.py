@@ -9,7 +9,7 @@ from inversion_core.camera import Camera
 from inversion_core.image import to_float
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.pipeline import edit, turntable_camera, view
-from inversion_core.refine.canonical import smoothstep
+from inversion_core.refine.ears import smoothstep
 
 EXPRESSIONS = ("smile", "mouth_open", "blink", "brow_raise", "frown", "pucker")
 SHAPES = (

@@ -6,15 +6,16 @@ import pytest
 
 from inversion_core.generators.template import EYES, SKIN, TEETH
 from inversion_core.pipeline import edit
-from inversion_core.refine import canonical
-from inversion_core.refine.canonical import openings, sampled
+from inversion_core.refine import hair_detail, layer
+from inversion_core.refine.canonical import openings
+from inversion_core.refine.layer import sampled
 
 
 @pytest.fixture(scope="module")
 def columns(inversion):
     attributes = inversion.detail.head.attributes
     names = ("UV", "WEIGHT", "MIRROR_UV", "MIRROR_WEIGHT", "GAIN", "COLOUR", "OPACITY", "SEEN_STRAIGHT")
-    return {name: attributes[:, getattr(canonical, name)] for name in names}
+    return {name: attributes[:, getattr(layer, name)] for name in names}
 
 
 def test_sampling_is_bilinear_between_pixel_centres():
@@ -105,6 +106,6 @@ def test_no_background_bleeds_into_the_kept_photo(inversion, astronaut):
 
 def test_hair_that_is_not_seen_has_hair_s_colours(inversion):
     texture, colour = inversion.detail.hair_texture, inversion.detail.hair_colour
-    assert texture.shape == (*canonical.HAIR_TEXTURE, 3)
+    assert texture.shape == (*hair_detail.HAIR_TEXTURE, 3)
     back = np.median(texture[60:120, :40].reshape(-1, 3), 0)
     assert np.abs(back - colour).max() < 0.2

@@ -13,7 +13,7 @@ from inversion_core.image import encode, to_uint8
 from inversion_core.optimise.landmark_fit import fit_several
 from inversion_core.portrait import Portrait
 from inversion_core.project import Project, load_project, save_project
-from inversion_core.refine.canonical import WEIGHT
+from inversion_core.refine.layer import WEIGHT
 from inversion_core.task import finish
 
 BLUE, RED = (0.25, 0.4, 1.0), (1.0, 0.3, 0.25)

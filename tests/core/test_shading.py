@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inversion_core.rasterise import rasterise_screen
-from inversion_core.refine import canonical
+from inversion_core.refine import layer
 from inversion_core.shading import shade
 
 FACES = np.array([[0, 1, 2]], np.int32)
@@ -20,10 +20,10 @@ def fragments():
 
 
 def _attributes(**columns):
-    attributes = np.zeros((3, canonical.CHANNELS), np.float32)
+    attributes = np.zeros((3, layer.CHANNELS), np.float32)
     defaults = {"UV": 0.5, "MIRROR_UV": 0.5, "GAIN": 1, "OPACITY": 1, "COLOUR": CARRIED}
     for name, value in {**defaults, **columns}.items():
-        attributes[:, getattr(canonical, name)] = value
+        attributes[:, getattr(layer, name)] = value
     return attributes
 
 

@@ -8,7 +8,7 @@ import pytest
 from inversion_core.camera import Camera
 from inversion_core.metrics import psnr
 from inversion_core.pipeline import edit, turntable_camera
-from inversion_core.refine.canonical import CHANNELS, Layer
+from inversion_core.refine.layer import CHANNELS, Layer
 from inversion_core.render import closeness, render
 
 pytest.importorskip("moderngl", reason="moderngl is not installed")
