@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inversion_core import metrics, pipeline
-from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
-from inversion_core.eg3d_model import PlanesHead
 from inversion_core.errors import BadInput
 from inversion_core.image import to_float, to_signed, to_uint8
 from inversion_core.latent import Latent
 from inversion_core.likeness import face_texture_likeness
 from inversion_core.model import FaceModel, ModelCard
-from inversion_core.optimise.generator import CodedGenerator, moved_label
+from inversion_core.optimise.coded import Coded
 from inversion_core.optimise.methods import method_named
 from inversion_core.optimise.point import Point
 from inversion_core.optimise.problem import Guess, InversionProblem, Target
@@ -43,8 +41,6 @@ TURNS = (-25.0, 25.0)
 """Degrees from the photo's view at which other views are judged."""
 FOUND_SIZE = 512
 """Side at which faces are looked for."""
-EDITS = 3
-"""How many of the code's principal directions the editability is measured with."""
 
 
 @dataclass(frozen=True)
@@ -99,32 +95,17 @@ class Comparison:
         return {"figures": rows}
 
 
-@dataclass(frozen=True)
-class FoundHead:
-    """A method's head, drawn as every other head is; ``camera`` is what the method moved the camera by."""
-
-    planes: PlanesHead
-    camera: Tensor | None
-
-    def view(self, camera: Camera, size: int, samples: int = 1) -> Rendering:
-        """The head through a camera, (size, size)."""
-        if self.camera is not None:
-            label = moved_label(torch.from_numpy(camera.label())[None], self.camera.detach().cpu())
-            camera = Camera.from_label(label[0].numpy())
-        return self.planes.view(camera, size, 1)
-
-
 class FoundModel:
     """A model whose inversion is already done, for measurements that edit and view."""
 
     card = ModelCard("found", "Found", "found", "", ())
 
-    def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> FoundHead:
+    def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> Any:
         """The head that was found; there are no sliders."""
         return inversion.detail
 
 
-def portrait_target(portrait: Portrait, generator: CodedGenerator) -> Target:
+def portrait_target(portrait: Portrait, generator: Coded) -> Target:
     """The portrait as descents see it: over white, the face counting most, clothes nothing."""
     size = generator.size
     person = portrait.person[..., None]
@@ -139,7 +120,7 @@ def portrait_target(portrait: Portrait, generator: CodedGenerator) -> Target:
     # Generators of heads know no collars.
     other = 0.25 * np.where(rows > chin, 1 - inside, 1.0)
     weight = np.maximum(face, other).astype(np.float32)
-    label = torch.from_numpy(_camera(portrait, generator).label())[None]
+    label = torch.from_numpy(generator.camera(portrait).label())[None]
     tensors = torch.from_numpy(to_signed(to_uint8(small)))[None], torch.from_numpy(weight)[None, None]
     return Target(*(x.to(generator.device) for x in tensors), label.to(generator.device))
 
@@ -147,7 +128,7 @@ def portrait_target(portrait: Portrait, generator: CodedGenerator) -> Target:
 def compare_photos(
     portraits: list[Portrait],
     names: tuple[str, ...],
-    generator: CodedGenerator,
+    generator: Coded,
     encoders: Mapping[str, Guess],
     bundled: FaceModel,
     speed: float = 1.0,
@@ -176,7 +157,7 @@ def compare_photos(
         photo = cv2.resize(portrait.image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
         pictures[portrait.name, "photo"] = Pictures(photo, ())
         target = portrait_target(portrait, generator)
-        camera = _camera(portrait, generator)
+        camera = generator.camera(portrait)
         effects = _own_effects(generator, target.label)
         for number, name in enumerate(names):
             done = index * len(names) + number
@@ -191,7 +172,7 @@ def compare_photos(
                     problem = InversionProblem(generator, target, encoders.get(method.encoder))
                     started = time.perf_counter()
                     solution = yield from _placed(solve(problem, method, speed=speed), done, total)
-                    head = _head(generator, solution)
+                    head = generator.head(solution.point, solution.resolution)
                     seconds = time.perf_counter() - started
             if name != FACET:
                 found = replace(portrait, camera=camera)
@@ -207,23 +188,6 @@ def compare_photos(
             figures.append(row)
             pictures[portrait.name, name] = shown
     return Comparison(tuple(figures), pictures)
-
-
-def _camera(portrait: Portrait, generator: CodedGenerator) -> Camera:
-    """The portrait's own camera, or EG3D's label of it where the generator's codes depend on it."""
-    if not generator.network.settings.c_dim:
-        return portrait.camera
-    moved = portrait.camera.cam2world.copy()
-    moved[:3, 3] *= generator.network.settings.camera_radius / np.linalg.norm(moved[:3, 3])
-    return Camera(moved, portrait.camera.intrinsics)
-
-
-@torch.no_grad()
-def _head(generator: CodedGenerator, solution: Solution) -> FoundHead:
-    point = solution.point
-    planes = generator.planes(point, solution.resolution)
-    camera = None if point.camera is None else point.camera
-    return FoundHead(PlanesHead(generator.tuned(point), generator.ws(point).detach(), planes), camera)
 
 
 def _measured(
@@ -274,7 +238,7 @@ def _over_white(rendering: Rendering) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def _distance(generator: CodedGenerator, point: Point) -> float:
+def _distance(generator: Coded, point: Point) -> float:
     statistics = generator.statistics
     return float(((generator.ws(point) - statistics.mean) @ statistics.whitener).square().mean().sqrt())
 
@@ -286,16 +250,11 @@ class _Effects:
 
 
 @torch.no_grad()
-def _own_effects(generator: CodedGenerator, label: Tensor, heads: int = 5) -> _Effects:
-    """What principal directions of w do to the generator's own heads, on average, through this camera.
-
-    Source: Härkönen et al. 2020 (GANSpace), section 2.2, for the directions.
-    """
-    draws = torch.Generator().manual_seed(11)
-    z = torch.randn(1024, generator.network.settings.z_dim, generator=draws).to(generator.device)
-    w = generator.mapped(z)
-    _, scale, axes = torch.linalg.svd(w[:, 0] - generator.statistics.mean[0], full_matrices=False)
-    directions = (axes[:EDITS] * (scale[:EDITS, None] / len(z) ** 0.5) * 1.5)[:, None, None]
+def _own_effects(generator: Coded, label: Tensor, heads: int = 5) -> _Effects:
+    """What the generator's edits do to its own heads, on average, through this camera."""
+    draws = torch.Generator().manual_seed(12)
+    w = generator.mapped(torch.randn(heads, generator.z_dim, generator=draws).to(generator.device))
+    directions = generator.directions()
     effects = []
     for direction in directions:
         moved = [
@@ -308,7 +267,7 @@ def _own_effects(generator: CodedGenerator, label: Tensor, heads: int = 5) -> _E
 
 
 @torch.no_grad()
-def _agreement(generator: CodedGenerator, solution: Solution, label: Tensor, effects: _Effects) -> float:
+def _agreement(generator: Coded, solution: Solution, label: Tensor, effects: _Effects) -> float:
     """Mean cosine of the effects on this head with those on the generator's own heads."""
     point, split = solution.point, solution.resolution
     if point.camera is not None:

@@ -202,7 +202,7 @@ def load_style_encoder(path: Path, generator) -> StyleEncoder:
             state = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise CheckpointRefused(f"{path} is no style encoder ({error}).", "Train it again.") from error
-    if (sizes.num_ws, sizes.w_dim) != (generator.num_ws, generator.network.settings.w_dim):
+    if (sizes.num_ws, sizes.w_dim) != (generator.num_ws, generator.w_dim):
         raise CheckpointRefused(
             f"{path.name} was trained for a generator with {sizes.num_ws} codes of {sizes.w_dim}.",
             "Train one for this generator.",

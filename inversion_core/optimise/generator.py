@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from inversion_core.camera import Camera
 from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.generators.triplane import draws, render_rays
+from inversion_core.optimise.coded import (
+    SPLIT,
+    CodeStatistics,
+    SeenHead,
+    codes_of,
+    moved_label,
+    statistics_of,
+)
 from inversion_core.optimise.point import Point
+from inversion_core.portrait import Portrait
 from inversion_core.volume import camera_rays
 
-SPLIT = 16
-"""Resolution at which features are added or mixed when nobody asks for another."""
-
-
-@dataclass(frozen=True)
-class CodeStatistics:
-    """The distribution of w: mean (1, 1, D), deviation (scalar, root of the mean variance), whitener (D, D)."""
-
-    mean: Tensor
-    deviation: float
-    whitener: Tensor
+EDITS = 3
+"""How many of the code's principal directions editability is measured with."""
 
 
 class _Painter(nn.Module):
@@ -71,7 +73,7 @@ class _Painter(nn.Module):
 
 
 class CodedGenerator:
-    """Any EG3D-like generator with codes, frozen, for descents and encoders.
+    """Any EG3D-like generator with codes, frozen; see :class:`inversion_core.optimise.coded.Coded`.
 
     Args:
         network: evaluated, never written.
@@ -80,13 +82,23 @@ class CodedGenerator:
 
     def __init__(self, network: TriPlaneGenerator, samples: int = 16) -> None:
         self.network = network.eval().requires_grad_(False)
-        self.samples = samples
+        self.samples, self.name = samples, "eg3d"
         self.painter = _Painter(network)
 
     @property
     def num_ws(self) -> int:
         """Codes of a head."""
         return self.network.num_ws
+
+    @property
+    def w_dim(self) -> int:
+        """Numbers of a code."""
+        return self.network.settings.w_dim
+
+    @property
+    def z_dim(self) -> int:
+        """Numbers of a z."""
+        return self.network.settings.z_dim
 
     @property
     def device(self) -> torch.device:
@@ -105,24 +117,12 @@ class CodedGenerator:
 
     @cached_property
     def statistics(self) -> CodeStatistics:
-        """Of 4096 random codes. Source: StyleGAN2, ``projector.py`` (w_avg, w_std)."""
-        with torch.no_grad():
-            z = torch.randn(4096, self.network.settings.z_dim, generator=torch.Generator().manual_seed(123))
-            w = self.mapped(z.to(self.device))[:, 0]
-        mean = w.mean(0)
-        centred = w - mean
-        deviation = float((centred.square().sum() / len(w)).sqrt())
-        covariance = centred.T @ centred / len(w)
-        values, vectors = torch.linalg.eigh(covariance)
-        whitener = vectors @ torch.diag((values + 1e-3 * values.max()).rsqrt()) @ vectors.T
-        return CodeStatistics(mean[None, None], deviation, whitener)
+        """Of random codes."""
+        return statistics_of(self.mapped, self.z_dim, self.device)
 
     def ws(self, point: Point) -> Tensor:
         """(1, num_ws, w_dim) of a point."""
-        if point.codes is not None:
-            return point.codes.mean(0, keepdim=True)
-        ws = self.mapped(point.z) if point.z is not None else point.ws
-        return ws.expand(-1, self.num_ws, -1) if ws.shape[1] == 1 else ws
+        return codes_of(point, self.mapped, self.num_ws)
 
     def picture(self, point: Point, label: Tensor, split: int = SPLIT, samples: int | None = None) -> Tensor:
         """(N, 3, size, size) in about [-1, 1] through cameras (N, 25)."""
@@ -173,6 +173,46 @@ class CodedGenerator:
         chosen = {n: p for n, p in self.network.named_parameters() if n.startswith(prefixes)}
         return {name: tensor.detach().clone() for name, tensor in chosen.items()}
 
+    @torch.no_grad()
+    def features(self, point: Point, split: int = SPLIT) -> Tensor:
+        """(1, C, r, r): no offset of the backbone's features at ``split``."""
+        return torch.zeros_like(self.network.backbone_features(self.ws(point), split)[0])
+
+    def channels(self) -> int:
+        """Channels of the backbone's features at :data:`SPLIT`."""
+        return self.features(Point(ws=self.statistics.mean)).shape[1]
+
+    @torch.no_grad()
+    def head(self, point: Point, split: int = SPLIT) -> SeenHead:
+        """The point's head as cached planes."""
+        from inversion_core.eg3d_model import PlanesHead
+
+        planes = self.planes(point, split)
+        camera = None if point.camera is None else point.camera.detach().cpu()
+        return SeenHead(PlanesHead(self.tuned(point), self.ws(point).detach(), planes), camera)
+
+    def camera(self, portrait: Portrait) -> Camera:
+        """The portrait's own camera, or EG3D's label of it where the generator's codes depend on it."""
+        settings = self.network.settings
+        if not settings.c_dim:
+            return portrait.camera
+        moved = portrait.camera.cam2world.copy()
+        moved[:3, 3] *= settings.camera_radius / np.linalg.norm(moved[:3, 3])
+        return Camera(moved, portrait.camera.intrinsics)
+
+    def orbit(self, yaw: float, pitch: float) -> Camera:
+        """A camera of its training, turned by radians."""
+        settings = self.network.settings
+        return Camera.orbit(yaw, pitch, settings.camera_radius, settings.camera_pivot)
+
+    @torch.no_grad()
+    def directions(self) -> Tensor:
+        """(EDITS, 1, 1, w_dim) principal directions of w. Source: Härkönen et al. 2020 (GANSpace), section 2.2."""
+        z = torch.randn(1024, self.z_dim, generator=torch.Generator().manual_seed(11)).to(self.device)
+        w = self.mapped(z)[:, 0]
+        _, scale, axes = torch.linalg.svd(w - self.statistics.mean[0], full_matrices=False)
+        return (axes[:EDITS] * (scale[:EDITS, None] / len(z) ** 0.5) * 1.5)[:, None, None]
+
     def _replaced(self, point: Point) -> dict[str, Tensor]:
         both: Mapping[str, Tensor] = {**point.noise, **point.weights}
         return {f"network.{name}": tensor for name, tensor in both.items()}
@@ -185,16 +225,3 @@ class _Planes(nn.Module):
 
     def forward(self, point: Point, ws: Tensor, split: int) -> Tensor:
         return self.painter.planes(point, ws, split)
-
-
-def moved_label(label: Tensor, camera: Tensor) -> Tensor:
-    """The camera (1, 25) turned about the world's origin by an axis-angle and shifted, both in ``camera`` (6,)."""
-    a, b, c = camera[:3]
-    zero = torch.zeros_like(a)
-    skew = torch.stack([zero, -c, b, c, zero, -a, -b, a, zero]).reshape(3, 3)
-    turn = torch.linalg.matrix_exp(skew)
-    pose = label[:, :16].reshape(-1, 4, 4)
-    rotation = turn @ pose[:, :3, :3]
-    position = pose[:, :3, 3] @ turn.T + camera[3:]
-    upper = torch.cat([rotation, position[:, :, None]], 2)
-    return torch.cat([torch.cat([upper, pose[:, 3:]], 1).flatten(1), label[:, 16:]], 1)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from inversion_core.optimise import distances
+from inversion_core.optimise.coded import SPLIT, Coded
 from inversion_core.optimise.distances import Distance
-from inversion_core.optimise.generator import SPLIT, CodedGenerator
 from inversion_core.optimise.operators import Operator, identity
 from inversion_core.optimise.point import Point
 
@@ -43,7 +43,7 @@ class InversionProblem:
         seed: of all random draws; the same seed gives the same result.
     """
 
-    generator: CodedGenerator
+    generator: Coded
     target: Target
     encoder: Guess | None = None
     seed: int = 0

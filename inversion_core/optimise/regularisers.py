@@ -64,7 +64,7 @@ def near_network(moment: Moment) -> Tensor:
 def locality(moment: Moment) -> Tensor:
     """What tuning does to another head near by. Source: Roich et al. 2021 (PTI), section 3.3."""
     problem = moment.problem
-    z = torch.randn(1, problem.generator.network.settings.z_dim, generator=moment.draws).to(moment.ws)
+    z = torch.randn(1, problem.generator.z_dim, generator=moment.draws).to(moment.ws)
     # Pictures with few samples: both have the same, so only the tuning shows.
     with torch.no_grad():
         other = problem.generator.mapped(z)

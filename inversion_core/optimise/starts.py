@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from inversion_core.errors import BadInput
-from inversion_core.optimise.generator import SPLIT
 from inversion_core.optimise.point import Point
 from inversion_core.optimise.problem import InversionProblem, Start
 
@@ -23,7 +22,7 @@ def from_mean(problem: InversionProblem, before: Point, draws: torch.Generator) 
 
 def from_random_z(problem: InversionProblem, before: Point, draws: torch.Generator) -> Point:
     """A random z."""
-    z = torch.randn(1, problem.generator.network.settings.z_dim, generator=draws)
+    z = torch.randn(1, problem.generator.z_dim, generator=draws)
     return Point(z=z.to(problem.generator.device))
 
 
@@ -82,19 +81,17 @@ def with_weights(finest: int | None = None) -> Start:
 def with_features(problem: InversionProblem, before: Point, draws: torch.Generator) -> Point:
     """The same head with an offset of its features (F space), zero at first."""
     generator = problem.generator
-    with torch.no_grad():
-        found, _ = generator.network.backbone_features(generator.ws(before), SPLIT)
-    return replace(before, features=torch.zeros_like(found))
+    return replace(before, features=generator.features(before))
 
 
 def mixed_heads(problem: InversionProblem, before: Point, draws: torch.Generator) -> Point:
     """Several random heads, each counting the same for every channel. Source: Gu et al. 2020, section 3.1."""
     generator = problem.generator
-    z = torch.randn(CODES, generator.network.settings.z_dim, generator=draws).to(generator.device)
+    z = torch.randn(CODES, generator.z_dim, generator=draws).to(generator.device)
     with torch.no_grad():
         codes = generator.mapped(z).expand(-1, generator.num_ws, -1).clone()
-        found, _ = generator.network.backbone_features(codes[:1], SPLIT)
-    return Point(codes=codes, importance=torch.full((CODES, found.shape[1]), 1 / CODES, device=codes.device))
+    shares = torch.full((CODES, generator.channels()), 1 / CODES, device=codes.device)
+    return Point(codes=codes, importance=shares)
 
 
 def best_of(tries: int) -> Start:

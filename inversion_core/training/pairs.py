@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from inversion_core.appearance import sh_basis
 from inversion_core.camera import RADIUS, Camera
 from inversion_core.encoders.heads import INPUT_SIZE
 from inversion_core.generators.heads_field import CanonicalField
-from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
+from inversion_core.generators.template import HeadTemplate, vertex_normals
+from inversion_core.generators.vertex_bases import vertex_bases
 from inversion_core.rasterise import interpolate, rasterise
 
 BALD = "bald"
@@ -48,24 +48,9 @@ class PairMaker:
         self.styles = (BALD, *field.styles)
         bases = (template.mean[None], template.identity, template.unit_offsets)
         self.landmark_bases = [template.landmarks(basis).reshape(len(basis), -1) for basis in bases]
-        at = torch.from_numpy(template.canonical)
-        modes, irises = 1 + field.sizes.skin_modes, 1 + field.sizes.iris_modes
-        self.skin_basis = np.zeros((len(at), modes, 3), np.float32)
-        self.loose_basis = np.zeros((len(at), irises, 3), np.float32)
-        self.brows = np.zeros((len(at), len(field.brows)), np.float32)
-        with torch.no_grad():
-            skin = np.flatnonzero(template.part == SKIN)
-            basis, brows = field.surface_basis(at[skin])
-            self.skin_basis[skin], self.brows[skin] = basis.numpy(), brows.numpy()
-            for part in (EYES, TEETH, TONGUE):
-                index = np.flatnonzero(template.part == part)
-                loose = field.part_basis(at[index], part).numpy()
-                self.loose_basis[index, : loose.shape[1]] = loose
-            _, _, hair, luminance = field.distances(at)
-        # The head lies inside the hair by as much as the hair is thick.
-        grown = (template.part == SKIN) & (template.interior < 0.5)
-        self.thickness = np.clip(-hair.numpy(), 0, 0.06) * grown[:, None]
-        self.luminance = luminance.numpy()
+        bases = vertex_bases(template, field)
+        self.skin_basis, self.loose_basis, self.brows = bases.skin, bases.loose, bases.brows
+        self.thickness, self.luminance = bases.thickness, bases.luminance
 
     def random_codes(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A random identity (K,) and expression (E,); half the faces are calm, left and right mostly agree."""

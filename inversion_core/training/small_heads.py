@@ -17,6 +17,7 @@ from scipy.stats import norm
 from inversion_core.appearance import sh_basis
 from inversion_core.camera import Camera
 from inversion_core.generators.template import vertex_normals
+from inversion_core.generators.vertex_bases import tame_hair
 from inversion_core.rasterise import interpolate, rasterise
 from inversion_core.training.pairs import PairMaker
 
@@ -81,9 +82,7 @@ class SmallHeads:
         self.skin_mixing = rng.normal(size=(BLOCKS["skin"], len(maker.field.skins)))
         self.hair_mixing = rng.normal(size=(BLOCKS["hair"], len(maker.field.styles)))
         template = maker.template
-        # Fringes over eyes and hair grown through ears would have to be learned as stains.
-        grown = np.clip(np.maximum(3 * template.scalp, 1.5 * template.mantle - 0.3), 0, 1)
-        self.thickness = maker.thickness * (grown * (1 - template.ears))[:, None]
+        self.thickness = tame_hair(template, maker.thickness)
         # Eyes, nose and mouth are what a face is known by: points are drawn round its landmarks.
         face = cKDTree(template.landmarks(template.mean)).query(template.fine(template.mean))[0]
         self.face = np.flatnonzero((face < 0.02) & (template.interior < 0.5))

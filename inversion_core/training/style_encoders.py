@@ -17,10 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from inversion_core.camera import Camera
 from inversion_core.encoders.style_pyramid import StyleEncoder, StylePyramid, StyleSizes, save_style_encoder
 from inversion_core.optimise import distances
-from inversion_core.optimise.generator import CodedGenerator
+from inversion_core.optimise.coded import Coded
 from inversion_core.task import Progress, Task
 from inversion_core.training.goae_losses import CanonicalDiscriminator, canonical_loss, discriminator_loss
 
@@ -63,7 +62,7 @@ class _Samples:
 
 
 def train_style_encoder(
-    generator: CodedGenerator,
+    generator: Coded,
     out_dir: Path,
     method: str = "psp",
     minutes: float = 4.0,
@@ -86,7 +85,7 @@ def train_style_encoder(
     sizes = StyleSizes(
         method,
         generator.num_ws,
-        generator.network.settings.w_dim,
+        generator.w_dim,
         settings.input_size,
         settings.width,
         rounds=3 if method == "restyle" else 1,
@@ -94,7 +93,7 @@ def train_style_encoder(
     network = StylePyramid(sizes, statistics.mean, statistics.deviation)
     encoder = StyleEncoder(network, lambda ws, label: generator.glimpse(ws, label, settings.side, 8))
     optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=1e-4)
-    judge = CanonicalDiscriminator(generator.network.settings.w_dim, 64, 3)
+    judge = CanonicalDiscriminator(generator.w_dim, 64, 3)
     judging = torch.optim.Adam(judge.parameters(), settings.rate, betas=(0.0, 0.99))
     total, spent, step, logged = max(60 * minutes, 1e-3), 0.0, 0, -np.inf
     row: dict[str, float] = {}
@@ -107,7 +106,7 @@ def train_style_encoder(
         loss, codes = _loss(encoder, pool, chosen, generator, settings, share)
         if method == "e4e":
             flat = ((codes - statistics.mean) / statistics.deviation).flatten(0, 1)
-            z = torch.randn(len(chosen), generator.network.settings.z_dim, generator=draws)
+            z = torch.randn(len(chosen), generator.z_dim, generator=draws)
             real = ((generator.mapped(z.to(flat)) - statistics.mean) / statistics.deviation)[:, 0]
             told = discriminator_loss(judge, real, flat, 1.0)
             judging.zero_grad(set_to_none=True)
@@ -135,7 +134,7 @@ def train_style_encoder(
 
 @torch.no_grad()
 def held_out_errors(
-    encoder: StyleEncoder, held, generator: CodedGenerator, settings: StyleTraining
+    encoder: StyleEncoder, held, generator: Coded, settings: StyleTraining
 ) -> dict[str, float]:
     """``code_error`` (root mean square, in deviations of w) and ``picture_error`` (mean absolute, of [-1, 1])."""
     ws = encoder(held.picture, held.label)
@@ -148,7 +147,7 @@ def held_out_errors(
     }
 
 
-def held_out_samples(generator: CodedGenerator, count: int, seed: int, settings: StyleTraining | None = None):
+def held_out_samples(generator: Coded, count: int, seed: int, settings: StyleTraining | None = None):
     """Samples that no training with another seed has seen, for :func:`held_out_errors`."""
     return _samples(generator, settings or StyleTraining(), count, torch.Generator().manual_seed(seed))
 
@@ -157,7 +156,7 @@ def _loss(
     encoder: StyleEncoder,
     pool: _Samples,
     chosen: Tensor,
-    generator: CodedGenerator,
+    generator: Coded,
     settings: StyleTraining,
     share: float,
 ) -> tuple[Tensor, Tensor]:
@@ -194,10 +193,8 @@ def _loss(
 
 
 @torch.no_grad()
-def _samples(
-    generator: CodedGenerator, settings: StyleTraining, count: int, draws: torch.Generator
-) -> _Samples:
-    z = torch.randn(2 * count, generator.network.settings.z_dim, generator=draws).to(generator.device)
+def _samples(generator: Coded, settings: StyleTraining, count: int, draws: torch.Generator) -> _Samples:
+    z = torch.randn(2 * count, generator.z_dim, generator=draws).to(generator.device)
     both = generator.mapped(z).expand(-1, generator.num_ws, -1)
     ws, other = both[:count].clone(), both[count:]
     for index in range(count):
@@ -205,15 +202,13 @@ def _samples(
             cut = int(torch.randint(1, generator.num_ws, (), generator=draws))
             ws[index, cut:] = other[index, cut:]
     angles = torch.randn(count, 2, generator=draws).clamp(-2, 2).numpy() * np.radians([18.0, 8.0])
-    radius = generator.network.settings.camera_radius
-    pivot = generator.network.settings.camera_pivot
-    labels = np.stack([Camera.orbit(float(y), float(p), radius, pivot).label() for y, p in angles])
+    labels = np.stack([generator.orbit(float(y), float(p)).label() for y, p in angles])
     label = torch.from_numpy(labels).to(generator.device)
     pictures = [generator.glimpse(ws[i : i + 1], label[i : i + 1], 64, 16) for i in range(count)]
     return _Samples(ws, label, torch.cat(pictures))
 
 
-def _pool(generator: CodedGenerator, settings: StyleTraining, draws: torch.Generator) -> Task[_Samples]:
+def _pool(generator: Coded, settings: StyleTraining, draws: torch.Generator) -> Task[_Samples]:
     parts = []
     for start in range(0, settings.pool, 20):
         parts.append(_samples(generator, settings, min(20, settings.pool - start), draws))
@@ -222,9 +217,7 @@ def _pool(generator: CodedGenerator, settings: StyleTraining, draws: torch.Gener
     return _Samples(*joined)
 
 
-def _renew(
-    pool: _Samples, generator: CodedGenerator, settings: StyleTraining, draws: torch.Generator
-) -> None:
+def _renew(pool: _Samples, generator: Coded, settings: StyleTraining, draws: torch.Generator) -> None:
     if not settings.fresh:
         return
     fresh = _samples(generator, settings, settings.fresh, draws)

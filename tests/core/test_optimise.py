@@ -9,7 +9,8 @@ from inversion_core.camera import Camera
 from inversion_core.errors import BadInput, UsageError
 from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.optimise import distances, operators, regularisers, starts
-from inversion_core.optimise.generator import CodedGenerator, moved_label
+from inversion_core.optimise.coded import moved_label
+from inversion_core.optimise.generator import CodedGenerator
 from inversion_core.optimise.methods import METHODS, method_named, ramped
 from inversion_core.optimise.point import Point, released
 from inversion_core.optimise.problem import InversionProblem, Method, Moment, Stage, Target
