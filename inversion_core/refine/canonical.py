@@ -19,7 +19,7 @@ from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTe
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
 from inversion_core.refine.ears import smoothstep, solved
 from inversion_core.refine.hair import HairLayer
-from inversion_core.refine.hair_detail import hair_detail
+from inversion_core.refine.hair_detail import hair_detail, typical_hair
 from inversion_core.refine.layer import (
     CHANNELS,
     COLOUR,
@@ -105,6 +105,13 @@ def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return cv2.GaussianBlur(masks, (0, 0), max(0.01 * between, 0.5))
 
 
+def _like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
+    """(N,) whether colours have the skin's hue, in light or in shadow."""
+    total = np.maximum(colours.sum(-1, keepdims=True), 0.03)
+    hue = np.abs(colours / total - typical / typical.sum()).max(-1)
+    return (hue < 0.07) & (total[:, 0] > 0.2 * typical.sum())
+
+
 def _smoothed(
     adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None
 ) -> NDArray:
@@ -174,9 +181,10 @@ def fuse(
     skin_colour = (
         np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
     )
-    is_hair = masks[..., 1] > 0.7
-    hair_colour = np.median(photo[is_hair], 0) if is_hair.sum() > 100 else 0.6 * skin_colour
-    hair_layer, hair_texture = hair_detail(hair, fine, template, camera, photo, masks, hair_colour)
+    hair_colour = typical_hair(photo, masks[..., 1], skin_colour)
+    hair_layer, hair_texture = hair_detail(
+        hair, fine, template, camera, photo, masks, hair_colour, skin_colour
+    )
     shell_layer = _shell_layer(shell, photo)
     return PhotoDetail(
         photo=photo,
@@ -232,9 +240,11 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
     blurred = cv2.GaussianBlur(photo, (0, 0), 1.2)
     colours = sampled(blurred, uv)
     sure = (trust > 0.75).astype(np.float64)
-    low = _smoothed(adjacency, colours, 10, weight=sure + 1e-9)
-    skin_pixels = sure.astype(bool) & skin & (template.scalp < 0.2)
+    skin_pixels = sure.astype(bool) & skin & (template.scalp < 0.2) & (uv[:, 1] < chin)
     typical = np.median(colours[skin_pixels], 0) if skin_pixels.sum() > 50 else np.array([0.7, 0.55, 0.48])
+    # A collar on the neck is painted where it is seen, but must not run into skin that is not.
+    sure *= (uv[:, 1] < chin) | _like_skin(colours, typical) | ~skin
+    low = _smoothed(adjacency, colours, 10, weight=sure + 1e-9)
     brightness = np.clip(typical.mean() / 0.55, 0.35, 1.25)
     default = np.repeat(typical[None], len(fine), 0)
     pull = np.full(len(fine), 1e-5)

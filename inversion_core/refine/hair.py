@@ -259,6 +259,8 @@ def build_hair(
     standoff = mix * at_right + (1 - mix) * at_left
     reach_down = mix * long[0][:, None] + (1 - mix) * long[1][:, None]
     turned = np.abs(_azimuth())[None]
+    # What stands out at the outline stands out most a little behind it.
+    standoff = standoff * (1 - LEAN * np.cos(_azimuth())[None])
     # The back of the head hair follows more closely than it stands out at the sides; below, it hangs as far out.
     above = smoothstep(1 - np.arange(ROWS)[:, None] / DOME_ROWS, 0.0, 0.35)
     rear = above * smoothstep(turned, np.radians(95), np.radians(150))
@@ -266,8 +268,6 @@ def build_hair(
     dome = np.clip(1 - np.arange(ROWS) / DOME_ROWS, 0, 1)[:, None]
     # In front hair lies close; towards sides and crown it has its full volume.
     ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
-    # What stands out at the outline stands out most a little behind it.
-    standoff = standoff * (1 - LEAN * np.cos(_azimuth())[None])
     volume = np.maximum(ramp * ramp * (3 - 2 * ramp), np.clip((dome - 0.45) / 0.3, 0, 1))
     standoff = standoff * (0.12 + 0.88 * volume) * _rooted(base + STANDOFF, centre, camera, hair)
     radius = base + STANDOFF + standoff

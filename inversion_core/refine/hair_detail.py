@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inversion_core.generators.template import vertex_normals
+from inversion_core.camera import Camera
+from inversion_core.generators.template import HeadTemplate, vertex_normals
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.hair import ROWS, WIDTH
+from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer
 from inversion_core.refine.layer import (
     CHANNELS,
     COLOUR,
@@ -28,7 +29,36 @@ from inversion_core.refine.layer import (
 HAIR_TEXTURE = (4 * ROWS, 4 * WIDTH)
 
 
-def hair_detail(hair, fine, template, camera, photo, masks, hair_colour) -> tuple[Layer, NDArray[np.float32]]:
+def typical_hair(photo: NDArray[np.float32], hairy: NDArray[np.float32], skin: NDArray) -> NDArray:
+    """(3,) colour of most hair in (512, 512, 3) under a (512, 512) mask; a darker skin's where there is none."""
+    for least in (cv2.erode(hairy, np.ones((7, 7), np.uint8)), hairy):
+        pixels = photo[least > 0.7]
+        if len(pixels) > 400:
+            # Skin shines through at hairline, beard and brow: what is most like it is left out.
+            unlike = _unlike(pixels, np.median(pixels, 0), skin) > 0.5
+            pixels = pixels[unlike] if unlike.sum() > 100 else pixels
+            # Neither gloss nor shadow.
+            low, high = np.quantile(pixels.sum(1), (0.2, 0.8))
+            return pixels[(pixels.sum(1) >= low) & (pixels.sum(1) <= high)].mean(0)
+    return 0.6 * skin
+
+
+def hair_detail(
+    hair: HairLayer,
+    fine: NDArray[np.float32],
+    template: HeadTemplate,
+    camera: Camera,
+    photo: NDArray[np.float32],
+    masks: NDArray[np.float32],
+    hair_colour: NDArray,
+    skin_colour: NDArray,
+) -> tuple[Layer, NDArray[np.float32]]:
+    """The hair's layer, and its texture (HAIR_TEXTURE + (3,)) in rows and columns of the hair's grid, sRGB.
+
+    Args:
+        fine: (V, 3) the head in the photo's pose; photo: (512, 512, 3) in [0, 1]; masks: (512, 512, 2) person and hair.
+        hair_colour, skin_colour: (3,) typical ones, sRGB.
+    """
     normals = vertex_normals(hair.vertices, hair.faces)
     head_faces = template.faces[template.skin_faces]
     uv, cosine, visible = seen_by(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
@@ -36,10 +66,12 @@ def hair_detail(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
     facing = smoothstep(cosine, 0.1, 0.4)
     # Past the outline the photo shows background: from there on the hair goes on as beside it.
     within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
-    trust = visible * facing * smoothstep(hairy, 0.4, 0.8) * smoothstep(within, 0.3, 0.9)
+    trust = visible * facing * smoothstep(hairy, 0.05, 0.3) * smoothstep(within, 0.3, 0.9)
     grid = (ROWS, WIDTH)
     trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
-    texture = _hair_texture(uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour)
+    texture = _hair_texture(
+        uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour, skin_colour
+    )
     attributes = np.zeros((len(uv), CHANNELS), np.float32)
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     rows, columns = hair.grid.T
@@ -59,10 +91,13 @@ def hair_detail(hair, fine, template, camera, photo, masks, hair_colour) -> tupl
 
 
 def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDArray[np.float32]:
-    """(ROWS, WIDTH) opacity where nothing is seen: next to seen cells it goes on as they are, farther off as hair grows."""
-    result = unseen.astype(np.float32).copy()
+    """(ROWS, WIDTH) opacity where nothing is seen: next to seen cells it goes on as they are, farther off as on the
+    other side, or else as hair grows."""
     # Along its outline hair thins out to nothing; what goes on behind is the hair a few cells further in.
     hairy = cv2.dilate((hairy * seen).astype(np.float32), np.ones((1, 13), np.uint8))
+    other = cv2.GaussianBlur((seen & _beside()).astype(np.float32), (0, 0), 1.5)[:, ::-1]
+    unseen = unseen + (hairy[:, ::-1] - unseen) * other
+    result = unseen.astype(np.float32).copy()
     columns = np.arange(WIDTH)
     for row in np.flatnonzero(seen.any(1)):
         known = np.flatnonzero(seen[row])
@@ -74,7 +109,13 @@ def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDAr
     return cv2.GaussianBlur(result, (0, 0), 1.0)
 
 
-def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
+def _beside() -> NDArray[np.bool_]:
+    """(ROWS, WIDTH) cells at the sides of the head down to the ears: hairlines there are much alike on both sides."""
+    sides = np.abs(np.arange(WIDTH) / COLUMNS - 0.5) > 40 / 360
+    return sides & (np.arange(ROWS)[:, None] < DOME_ROWS + 5)
+
+
+def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour) -> NDArray[np.float32]:
     """(H, W, 3) hair all round the head: the photo's where it is seen, strands in its colours elsewhere."""
     shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
     dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
@@ -84,35 +125,86 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour) -> NDArray[np.float32]:
     sure = cv2.erode(sure.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if sure.sum() < 400:
         return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
-    known = sure.astype(np.float32)
+    # Between thin hair skin shines through: what has more of its colour says nothing of the hair's.
+    known = sure * _unlike(cv2.GaussianBlur(colours, (0, 0), 3), hair_colour, skin_colour)
     low = _spread(colours, known, hair_colour)
-    detail = (colours / np.maximum(low, 0.02)).mean(-1)[sure]
-    strength = float(np.clip(detail.std(), 0.04, 0.17))
-    # Strands: noise drawn out along the fall of the hair, fine over coarse, as uneven as the hair that is seen.
-    noise = np.random.default_rng(0).standard_normal(HAIR_TEXTURE).astype(np.float32)
-    strands = sum(
-        weight * layer / layer.std()
-        for weight, layer in (
-            (0.7, cv2.GaussianBlur(noise, (0, 0), sigmaX=0.7, sigmaY=16)),
-            (0.6, cv2.GaussianBlur(noise[::-1], (0, 0), sigmaX=2.5, sigmaY=30)),
+    soft = _softened(sure)
+    # The other side's hair first, in this side's tone.
+    other = _softened(sure)[:, ::-1] * (1 - soft) * smoothstep(known[:, ::-1], 0.5, 1.0)[..., None]
+    tone = low / np.maximum(low[:, ::-1], 0.02)
+    mirrored = colours[:, ::-1] * np.clip(tone, 0.5, 2.0)
+    long = np.flatnonzero(sure.any(1)).max() > 4 * (DOME_ROWS + 6)
+    drawn = low * (1 + _strands(colours, known, 16 if long else 7))[..., None]
+    return np.clip(colours * soft + mirrored * other + drawn * (1 - soft - other), 0, 1).astype(np.float32)
+
+
+def _softened(sure: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W, 1) share in [0, 1], 0 at the rim of what is sure."""
+    return cv2.GaussianBlur(cv2.erode(sure.astype(np.float32), np.ones((9, 9))), (0, 0), 4)[..., None]
+
+
+def _unlike(colours: NDArray, hair: NDArray, skin: NDArray) -> NDArray[np.float32]:
+    """(...) share in [0, 1] to which colours lie nearer to the hair's than to the skin's, hue before brightness."""
+
+    def described(rgb: NDArray) -> NDArray:
+        total = np.maximum(np.asarray(rgb, np.float32).sum(-1, keepdims=True), 0.06)
+        return np.concatenate([rgb[..., :2] / total, 0.1 * np.log(total)], -1)
+
+    start = described(hair)
+    axis = described(skin) - start
+    along = (described(colours) - start) @ axis / max(float(axis @ axis), 1e-4)
+    return (1 - smoothstep(along, 0.55, 0.9)).astype(np.float32)
+
+
+def _strands(colours: NDArray, known: NDArray, length: float) -> NDArray[np.float32]:
+    """(H, W) relative brightness of strands that run down the head, each band as uneven as in the hair that is seen."""
+    grey = colours.mean(-1)
+    weight = known / max(float(known.sum()), 1e-6)
+    blurred = [grey, *(_within(grey, known, size) for size in (2.0, 7.0))]
+    middle = np.maximum(blurred[-1], 0.03)
+    # Slow noise bends the strands, so that they do not hang like a comb's teeth.
+    rng = np.random.default_rng(0)
+    y, x = np.indices(HAIR_TEXTURE, np.float32)
+    bent = x + sum(bend * _noise(rng, size, 2 * size) for bend, size in ((6.0, 45.0), (1.5, 12.0)))
+    result = np.zeros(HAIR_TEXTURE, np.float32)
+    for finer, coarser, width, stretch in ((0, 1, 0.6, 1.0), (1, 2, 2.2, 1.6)):
+        band = (blurred[finer] - blurred[coarser]) / middle
+        strength = float(np.clip(np.sqrt((weight * band**2).sum()), 0.02, 0.14))
+        layer = _noise(rng, width, length * stretch)
+        result += strength * cv2.remap(
+            layer, bent % HAIR_TEXTURE[1], y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )
-    )
     # Towards the crown the grid's columns meet, and strands would fan out from a point.
     calm = smoothstep(np.arange(HAIR_TEXTURE[0], dtype=np.float32) / HAIR_TEXTURE[0], 0.03, 0.25)[:, None]
-    drawn = low * (1 + strength * calm * strands)[..., None]
-    soft = cv2.GaussianBlur(cv2.erode(known, np.ones((9, 9))), (0, 0), 4)[..., None]
-    return np.clip(colours * soft + drawn * (1 - soft), 0, 1).astype(np.float32)
+    return result * calm
+
+
+def _noise(rng: np.random.Generator, width: float, height: float) -> NDArray[np.float32]:
+    """(H, W) smooth noise of unit deviation that closes round the head."""
+    rows, columns = HAIR_TEXTURE
+    noise = np.tile(rng.standard_normal((rows, columns)).astype(np.float32), (1, 2))
+    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=width, sigmaY=height)[
+        :, columns // 2 : columns // 2 + columns
+    ]
+    return noise / noise.std()
+
+
+def _within(values: NDArray, known: NDArray, size: float) -> NDArray[np.float32]:
+    """(H, W) blur of the known values alone."""
+    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), size), 1e-4)
+    return cv2.GaussianBlur((values * known).astype(np.float32), (0, 0), size) / weight
 
 
 def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.float32]:
-    """(H, W, 3) low frequencies of the known colours, carried into the rest, near before far."""
+    """(H, W, 3) low frequencies of the known colours, carried into the rest; farther off the hair's usual colour."""
+    known = known.astype(np.float32)
     result, left = np.zeros_like(colours), np.ones(known.shape, np.float32)
-    for size in (10.0, 20.0, 40.0, 80.0, 160.0):
+    for size, own in ((10.0, 1.0), (20.0, 0.8), (40.0, 0.6), (80.0, 0.4), (160.0, 0.3)):
         weight = cv2.GaussianBlur(known, (0, 0), size)
         colour = (
             cv2.GaussianBlur(colours * known[..., None], (0, 0), size) / np.maximum(weight, 1e-6)[..., None]
         )
         share = np.clip(weight / 0.15, 0, 1) * left
-        result += colour * share[..., None]
+        result += (own * colour + (1 - own) * np.asarray(fallback, np.float32)) * share[..., None]
         left = left - share
     return result + left[..., None] * np.asarray(fallback, np.float32)

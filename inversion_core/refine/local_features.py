@@ -6,6 +6,7 @@ Source: Lan et al. 2023, E3DGE, sections 3.3 and 3.4. Parameter names are the of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -177,17 +178,28 @@ class AlignedMap:
         """(N, M, C) at points (N, M, 3)."""
         return sampled(self.features, projected(points, self.calibration))
 
+    def covers(self, points: Tensor) -> Tensor:
+        """(N, M) bool: whether points (N, M, 3) lie in the view's picture."""
+        return inside(projected(points, self.calibration))
+
+
+class PointFeatures(Protocol):
+    """Features of points, of one view or of several."""
+
+    def at(self, points: Tensor) -> Tensor: ...
+    def covers(self, points: Tensor) -> Tensor: ...
+
 
 def hybrid_modulation(
-    network: LocalNetwork, fusion: FusionBlock, reference: AlignedMap, query: AlignedMap, xyz: Tensor
+    network: LocalNetwork, fusion: FusionBlock, reference: PointFeatures, query: AlignedMap, xyz: Tensor
 ) -> Modulation:
     """The change of the field's features for a view: reference features in 3D, fused with aligned ones in 2D.
 
     Args:
-        reference: from the photo's own view; query: from the view to be rendered.
+        reference: from the photo's own view, or from those of several; query: from the view to be rendered.
         xyz: (N, 3, r, r) the surface that this view sees; tells apart what is outside of the photo.
     """
-    seen = inside(projected(xyz.flatten(2).transpose(1, 2), reference.calibration))
+    seen = reference.covers(xyz.flatten(2).transpose(1, 2))
 
     def change(points: Tensor, features: Tensor) -> Tensor:
         flat = points.flatten(1, 3)
