@@ -81,10 +81,15 @@ def ageing(assets: Path, out: Path, size: int) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--method",
-    type=click.Choice(["heads", "psp", "e4e", "restyle", "idinvert"]),
+    type=click.Choice(["heads", "psp", "e4e", "restyle", "idinvert", "icgan", "ali", "bigan", "lia"]),
     default="heads",
     show_default=True,
-    help="The bundled model's encoder, or a paper's for --generator.",
+    help="The bundled model's encoder, or a paper's for a generator with codes.",
+)
+@click.option(
+    "--generator",
+    type=FOLDER,
+    help="Folder of an EG3D-like model for a paper's encoder; else the bundled one.",
 )
 @click.option("--generator", type=FOLDER, help="Folder of an EG3D-like model, for every method but heads.")
 def encoder(out: Path, minutes: float, device: str, seed: int, method: str, generator) -> None:
@@ -94,14 +99,14 @@ def encoder(out: Path, minutes: float, device: str, seed: int, method: str, gene
     out.mkdir(parents=True, exist_ok=True)
     if method != "heads":
         from inversion_core.checkpoints.load import load_generator
-        from inversion_core.errors import UsageError
+        from inversion_core.optimise.coded_heads import CodedHeads
         from inversion_core.model import pick_device
         from inversion_core.optimise.generator import CodedGenerator
         from inversion_core.training.style_encoders import train_style_encoder
 
-        if generator is None:
-            raise UsageError(f"The method {method} needs a generator.", "Give its folder: --generator FOLDER")
-        coded = CodedGenerator(load_generator(generator, pick_device(device)))
+        coded = CodedHeads()
+        if generator is not None:
+            coded = CodedGenerator(load_generator(generator, pick_device(device)))
         click.echo(str(run(train_style_encoder(coded, out, method, minutes, seed), method)))
         return
     click.echo(str(run(train_encoder(out, minutes, device, seed), "encoder")))

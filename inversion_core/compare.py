@@ -27,7 +27,7 @@ from inversion_core.model import FaceModel, ModelCard
 from inversion_core.optimise.coded import Coded
 from inversion_core.optimise.methods import method_named
 from inversion_core.optimise.point import Point
-from inversion_core.optimise.problem import Guess, InversionProblem, Target
+from inversion_core.optimise.problem import Guess, InversionProblem, Method, Target
 from inversion_core.optimise.solve import Solution, solve
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
@@ -52,7 +52,8 @@ class MethodFigures:
         landmarks: found again in front, mean error in inter-ocular distances; infinite without a face.
         novel: mean likeness of the face's texture at TURNS with the photo's (no recognition network).
         distance: of the codes from the generator's distribution; 1 for its own heads.
-        edit: cosine of what moving along principal directions does here and to the generator's own heads.
+        edit: cosine of what the generator's edits do here and to the generator's own heads.
+        round_trip: edited, inverted again and edited back, how far the codes are from the first, in deviations of w.
         seconds: of the inversion; megabytes: resident memory above the start, highest of the samples.
         turned_psnr, depth: against the truth at ±30°, where there is one: dB, and share of the head's height.
     """
@@ -67,6 +68,7 @@ class MethodFigures:
     edit: float
     seconds: float
     megabytes: float
+    round_trip: float = float("nan")
     turned_psnr: float = float("nan")
     depth: float = float("nan")
 
@@ -133,12 +135,14 @@ def compare_photos(
     bundled: FaceModel,
     speed: float = 1.0,
     truth: Callable[[int, Inversion, Any], tuple[float, float]] | None = None,
+    round_trip: bool = False,
 ) -> Task[Comparison]:
     """Every method on every portrait.
 
     Args:
         names: methods, :data:`FACET` for the bundled path; encoders: by name, as methods ask for them.
         speed: descents take this many times fewer steps.
+        round_trip: also edit every head, invert the edited picture and edit back, which takes every method twice.
         truth: index of the portrait, inversion and model -> PSNR turned and depth error, where a truth is known.
 
     Raises:
@@ -162,7 +166,7 @@ def compare_photos(
         for number, name in enumerate(names):
             done = index * len(names) + number
             yield Progress(done, total, f"{portrait.name}: {name}")
-            watch = _Memory()
+            watch, again = _Memory(), float("nan")
             with watch:
                 if name == FACET:
                     inversion = yield from _placed(bundled.invert(portrait), done, total)
@@ -181,7 +185,10 @@ def compare_photos(
                 model = FoundModel()
                 distance = _distance(generator, solution.point)
                 edit = _agreement(generator, solution, target.label, effects)
+                if round_trip:
+                    again = yield from _placed(_edited_back(problem, method, solution, speed), done, total)
             row, shown = _measured(name, inversion, model, portrait, distance, edit, watch.megabytes)
+            row = replace(row, round_trip=again)
             if truth is not None:
                 turned, depth = truth(index, inversion, model)
                 row = replace(row, turned_psnr=turned, depth=depth)
@@ -282,6 +289,25 @@ def _agreement(generator: Coded, solution: Solution, label: Tensor, effects: _Ef
         change = generator.picture(moved, label, split) - before
         values.append(F.cosine_similarity(change.flatten(), wanted.flatten(), dim=0))
     return float(torch.stack(values).mean())
+
+
+def _edited_back(problem: InversionProblem, method: Method, solution: Solution, speed: float) -> Task[float]:
+    """How far the codes are from the first after an edit, an inversion of what it shows, and the edit undone.
+
+    Source: the latent editing consistency of Tov et al. 2021 and Wang et al. 2022 ("GAN inversion: a survey", LEC).
+    """
+    generator, target, point = problem.generator, problem.target, solution.point
+    if point.codes is not None:
+        return float("nan")
+    direction = generator.directions()[0]
+    before = generator.ws(point).detach()
+    with torch.no_grad():
+        moved = replace(point, z=None, ws=before + direction, camera=None)
+        picture = generator.picture(moved, target.label, solution.resolution)
+    seen = replace(target, picture=picture)
+    again = yield from solve(replace(problem, target=seen), method, speed=speed)
+    back = generator.ws(again.point).detach() - direction
+    return float((back - before).square().sum(2).mean().sqrt() / generator.statistics.deviation)
 
 
 def _placed(task: Task, done: int, total: int) -> Task:

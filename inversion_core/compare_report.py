@@ -18,6 +18,7 @@ COLUMNS = (
     ("depth, truth", "depth", "{:.1%}"),
     ("code distance", "distance", "{:.2f}"),
     ("edit agreement", "edit", "{:.2f}"),
+    ("round trip", "round_trip", "{:.2f}"),
     ("seconds", "seconds", "{:.2f}"),
     ("MB", "megabytes", "{:.0f}"),
 )
@@ -85,32 +86,72 @@ def comparison_sheet(comparison: Comparison) -> NDArray[np.uint8]:
 
 
 def comparison_plot(comparison: Comparison) -> NDArray[np.uint8]:
-    """(560, 860, 3) uint8: PSNR across, edit agreement up, area of a dot for the logarithm of its seconds.
+    """(620, 960, 3) uint8: PSNR across, edit agreement up, area of a dot for the logarithm of its seconds.
 
-    Methods without codes (the bundled path) stand at the upper edge: their sliders move the same head by construction.
+    Methods without codes (the bundled path) stand in a strip of their own above: their sliders move the same head by
+    construction.
     """
-    chart = np.full((560, 860, 3), 255, np.uint8)
+    chart = np.full((620, 960, 3), 255, np.uint8)
     medians = median_figures(comparison)
-    left, right, top, bottom = 80, 830, 50, 490
-    ink, font = (60, 60, 60), cv2.FONT_HERSHEY_SIMPLEX
+    left, right, top, bottom = 80, 930, 110, 550
     psnrs = [row["psnr"] for row in medians.values()]
     edits = [row["edit"] for row in medians.values() if np.isfinite(row["edit"])] or [0.0, 1.0]
-    across = _scale(min(psnrs), max(psnrs), left + 20, right - 90)
-    up = _scale(min(edits), max(edits), bottom - 20, top + 30)
-    cv2.rectangle(chart, (left, top), (right, bottom), (220, 220, 220), 1)
-    for value in np.linspace(min(psnrs), max(psnrs), 5):
-        cv2.putText(chart, f"{value:.1f}", (across(value) - 16, bottom + 22), font, 0.45, ink, 1, cv2.LINE_AA)
-    for value in np.linspace(min(edits), max(edits), 5):
-        cv2.putText(chart, f"{value:.2f}", (24, up(value) + 5), font, 0.45, ink, 1, cv2.LINE_AA)
-    for method, row in medians.items():
-        x, y = across(row["psnr"]), up(row["edit"]) if np.isfinite(row["edit"]) else top + 12
-        radius = int(np.clip(5 + 4 * np.log10(max(row["seconds"], 0.1) * 10), 4, 24))
-        colour = (200, 60, 40) if method == FACET else (30, 90, 200)
-        cv2.circle(chart, (x, y), radius, colour, 2, cv2.LINE_AA)
-        cv2.putText(chart, method, (x + radius + 3, y + 4), font, 0.42, ink, 1, cv2.LINE_AA)
-    cv2.putText(chart, "edit agreement; dots grow with time", (20, 28), font, 0.55, ink, 1, cv2.LINE_AA)
-    cv2.putText(chart, "PSNR of the front, dB", (340, 545), font, 0.55, ink, 1, cv2.LINE_AA)
+    columns, rows = _ticks(min(psnrs), max(psnrs)), _ticks(min(edits), max(edits))
+    across = _scale(columns[0], columns[-1], left + 30, right - 130)
+    up = _scale(rows[0], rows[-1], bottom - 25, top + 25)
+    for value in columns:
+        cv2.line(chart, (across(value), top), (across(value), bottom), GRID, 1)
+        _write(chart, f"{value:g}", (across(value) - 8, bottom + 24), 0.45)
+    for value in rows:
+        cv2.line(chart, (left, up(value)), (right, up(value)), GRID, 1)
+        _write(chart, f"{value:g}", (34, up(value) + 5), 0.45)
+    cv2.rectangle(chart, (left, top), (right, bottom), (170, 170, 170), 1)
+    taken: list[tuple[int, int, int, int]] = []
+    for method, row in sorted(medians.items(), key=lambda item: item[1]["psnr"]):
+        known = np.isfinite(row["edit"])
+        x, y = across(row["psnr"]), up(row["edit"]) if known else top - 28
+        radius = int(np.clip(4 + 4 * np.log10(max(row["seconds"], 0.1) * 10), 4, 24))
+        cv2.circle(chart, (x, y), radius, PALE[known], -1, cv2.LINE_AA)
+        cv2.circle(chart, (x, y), radius, STRONG[known], 2, cv2.LINE_AA)
+        seconds = row["seconds"]
+        text = f"{method}, {seconds:.0f} s" if seconds >= 1 else f"{method}, {seconds:.1f} s"
+        _write(chart, text, _free(text, x + radius + 4, y + 4, taken), 0.42)
+    _write(chart, "Edit agreement", (20, 32), 0.55)
+    _write(chart, "dots grow with seconds", (690, 32), 0.45)
+    if any(not np.isfinite(row["edit"]) for row in medians.values()):
+        _write(chart, "no codes:", (20, top - 23), 0.42)
+    _write(chart, "PSNR of the front, dB", (400, 606), 0.55)
     return chart
+
+
+GRID = (232, 232, 232)
+STRONG = {True: (30, 90, 200), False: (200, 60, 40)}
+PALE = {True: (205, 222, 248), False: (250, 214, 205)}
+"""Colours of dots with and without codes."""
+
+
+def _write(chart: NDArray[np.uint8], text: str, at: tuple[int, int], scale: float) -> None:
+    cv2.putText(chart, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (60, 60, 60), 1, cv2.LINE_AA)
+
+
+def _free(text: str, x: int, y: int, taken: list[tuple[int, int, int, int]]) -> tuple[int, int]:
+    """Where the text covers none before it: beside its dot, or as little above or below as will do."""
+    wide = 8 * len(text)
+    for step in (0, 14, -14, 28, -28, 42, -42, 56):
+        box = (x, y + step - 11, x + wide, y + step + 3)
+        if all(box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in taken):
+            break
+    taken.append(box)
+    return x, box[3] - 3
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers that enclose the range, about five."""
+    span = max(high - low, 1e-3)
+    step = 10.0 ** np.floor(np.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)
+    first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
+    return [round(float(k * step), 10) for k in np.arange(first, max(last, first + 1) + 1)]
 
 
 def _scale(low: float, high: float, first: int, last: int):

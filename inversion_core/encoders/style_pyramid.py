@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from inversion_core.errors import CheckpointRefused, MissingResource
 
-METHODS = ("psp", "e4e", "restyle", "idinvert")
+METHODS = ("psp", "e4e", "restyle", "idinvert", "icgan", "ali", "bigan", "lia")
 """How an encoder predicts and was trained."""
+ONE_CODE = ("icgan", "ali", "bigan", "lia")
+"""Methods that are older than W+, or do without: all layers get the same code."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class StyleSizes:
         num_ws, w_dim: of the generator; input_size: side of the pictures that the network sees.
         width: channels of the first level, twice as many a level deeper.
         rounds: how often ReStyle looks again; 1 for the others.
+        attributes: how many IcGAN names; 0 for the others.
     """
 
     method: str
@@ -37,6 +40,7 @@ class StyleSizes:
     input_size: int = 64
     width: int = 24
     rounds: int = 1
+    attributes: int = 0
 
 
 class _Block(nn.Module):
@@ -79,7 +83,9 @@ class StylePyramid(nn.Module):
     Call it with pictures (N, 3, H, W) in [-1, 1] and cameras (N, 25).
     """
 
-    def __init__(self, sizes: StyleSizes, mean: Tensor, deviation: float) -> None:
+    def __init__(
+        self, sizes: StyleSizes, mean: Tensor, deviation: float, directions: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.sizes = sizes
         self.register_buffer("mean", mean.detach().reshape(1, 1, -1).clone())
@@ -95,14 +101,48 @@ class StylePyramid(nn.Module):
         # Coarse codes read the deepest level, medium and fine ones those above. Source: pSp, figure 2.
         self.level_of = [0 if i < 3 else 1 if i < 7 else 2 for i in range(sizes.num_ws)]
         sides = (side, 2 * side, 4 * side)
-        self.heads = nn.ModuleList([_MapToStyle(shared, sides[k], sizes.w_dim) for k in self.level_of])
+        used = self.level_of[:1] if sizes.method in ONE_CODE else self.level_of
+        self.heads = nn.ModuleList([_MapToStyle(shared, sides[k], sizes.w_dim) for k in used])
+        if sizes.method == "ali":
+            self.spread = _MapToStyle(shared, sides[0], sizes.w_dim)
+        if sizes.attributes:
+            self.named = _MapToStyle(shared, sides[0], sizes.attributes)
+            empty = torch.zeros(sizes.attributes, sizes.num_ws, sizes.w_dim)
+            given = empty if directions is None else directions.reshape(sizes.attributes, -1, sizes.w_dim)
+            self.register_buffer("directions", given.expand_as(empty).clone())
 
     def offsets(self, picture: Tensor, label: Tensor, current: Tensor | None = None) -> Tensor:
-        """(N, num_ws, w_dim) of one look, in deviations of w.
+        """(N, num_ws, w_dim) of one look, in deviations of w; (N, 1, w_dim) where all layers get one code.
 
         Args:
             current: (N, 3, h, w) what the codes so far look like; for ReStyle only.
         """
+        levels = self._levels(picture, label, current)
+        pairs = zip(self.heads, self.level_of, strict=False)
+        return torch.stack([head(levels[k]) for head, k in pairs], 1)
+
+    def attributes(self, picture: Tensor, label: Tensor) -> Tensor:
+        """(N, attributes) how far the head goes along the named edits. Source: IcGAN, section 3.2, E_y."""
+        return self.named(self._levels(picture, label)[0])
+
+    def read_attributes(self, ws: Tensor) -> Tensor:
+        """(N, attributes) of known codes (N, num_ws, w_dim): their part along the edits."""
+        flat = self.directions.flatten(1)
+        return (ws - self.mean).flatten(1) @ (flat / flat.square().sum(1, keepdim=True).clamp_min(1e-12)).T
+
+    def with_attributes(self, ws: Tensor, attributes: Tensor) -> Tensor:
+        """Codes whose part along the edits is replaced, (N, num_ws, w_dim)."""
+        change = attributes - self.read_attributes(ws)
+        return ws + (change @ self.directions.flatten(1)).reshape(ws.shape)
+
+    def drawn(self, picture: Tensor, label: Tensor) -> Tensor:
+        """ws drawn at random round the prediction. Source: ALI, section 2.1: the encoder is a distribution."""
+        deep = self._levels(picture, label)[0]
+        offset, spread = self.heads[0](deep), 0.02 * self.spread(deep).exp()
+        return self.placed((offset + spread * torch.randn_like(spread))[:, None])
+
+    def _levels(self, picture: Tensor, label: Tensor, current: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Deep, medium and fine features."""
         size = (self.sizes.input_size,) * 2
         seen = [_resized(picture, size)]
         if current is not None:
@@ -117,8 +157,7 @@ class StylePyramid(nn.Module):
         deep = self.lateral[2](found[3])
         medium = self.lateral[1](found[2]) + F.interpolate(deep, scale_factor=2.0, mode="bilinear")
         fine = self.lateral[0](found[1]) + F.interpolate(medium, scale_factor=2.0, mode="bilinear")
-        levels = (deep, medium, fine)
-        return torch.stack([head(levels[k]) for head, k in zip(self.heads, self.level_of, strict=True)], 1)
+        return deep, medium, fine
 
     def placed(self, offsets: Tensor, layers: int | None = None) -> Tensor:
         """ws of one look's offsets, for all methods but ReStyle.
@@ -132,11 +171,12 @@ class StylePyramid(nn.Module):
             if layers is not None:
                 free[:, max(layers - 1, 0) :] = 0
             offsets = torch.cat([offsets[:, :1], offsets[:, :1] + free], 1)
-        return self.mean + self.deviation * offsets
+        return (self.mean + self.deviation * offsets).expand(-1, self.sizes.num_ws, -1)
 
     def forward(self, picture: Tensor, label: Tensor, current: Tensor | None = None) -> Tensor:
         """ws (N, num_ws, w_dim) of one look."""
-        return self.placed(self.offsets(picture, label, current))
+        ws = self.placed(self.offsets(picture, label, current))
+        return self.with_attributes(ws, self.attributes(picture, label)) if self.sizes.attributes else ws
 
 
 class StyleEncoder:

@@ -130,7 +130,7 @@ METHODS: tuple[Method, ...] = (
         "early_layers",
         "Bau et al. 2019 (GANPaint)",
         "W + early weights",
-        (PIVOT, Stage(s.with_weights(16), ("weights",), 60, 0.002, ramped, BOTH, ((r.near_network, 0.1),))),
+        (PIVOT, Stage(s.with_weights(16), ("weights",), 60, 0.005, ramped, BOTH, ((r.near_network, 0.1),))),
     ),
     Method(
         "camera_latent",
@@ -154,9 +154,7 @@ METHODS: tuple[Method, ...] = (
         "W, then weights",
         (
             PIVOT,
-            Stage(
-                s.with_weights(), ("weights",), 80, 0.002, distances=BOTH, regularisers=((r.locality, 0.1),)
-            ),
+            Stage(s.with_weights(), ("weights",), 120, 0.01, ramped, BOTH, ((r.locality, 0.1),)),
         ),
     ),
     Method(
@@ -165,15 +163,19 @@ METHODS: tuple[Method, ...] = (
         "W and weights, progressive",
         (
             Stage(s.best_of(16), ("z",), 40, 0.05, ramped, BOTH),
-            Stage(s.with_weights(8), ("z", "weights"), 30, 0.002, distances=BOTH),
-            Stage(s.with_weights(32), ("z", "weights"), 30, 0.002, distances=BOTH),
-            Stage(s.with_weights(), ("z", "weights"), 50, 0.001, distances=BOTH),
+            Stage(s.with_weights(8), ("z", "weights"), 30, 0.01, distances=BOTH),
+            Stage(s.with_weights(32), ("z", "weights"), 30, 0.005, distances=BOTH),
+            Stage(s.with_weights(), ("z", "weights"), 60, 0.005, ramped, BOTH),
         ),
     ),
     Method("psp", "Richardson et al. 2021", "W+", READ, "psp"),
     Method("e4e", "Tov et al. 2021", "W+ near W", READ, "e4e"),
     Method("restyle", "Alaluf et al. 2021", "W+", READ, "restyle"),
     Method("idinvert_encoder", "Zhu et al. 2020, encoder alone", "W+", READ, "idinvert"),
+    Method("icgan", "Perarnau et al. 2016", "W, attributes apart", READ, "icgan"),
+    Method("ali", "Dumoulin et al. 2017", "W", READ, "ali"),
+    Method("bigan", "Donahue et al. 2017", "W", READ, "bigan"),
+    Method("lia", "Zhu et al. 2019", "W, by an invertible map", READ, "lia"),
     Method(
         "idinvert",
         "Zhu et al. 2020",

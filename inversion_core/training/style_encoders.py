@@ -1,8 +1,7 @@
-"""Trains pSp, e4e, ReStyle and IDInvert encoders on a generator's own samples.
+"""Trains encoders of the literature on a generator's own samples; :mod:`.style_recipes` says what each descends.
 
-Source: Richardson et al. 2021 (pSp), section 3; Tov et al. 2021 (e4e), sections 3.2 and 3.3; Alaluf et al. 2021
-(ReStyle), section 3; Zhu et al. 2020 (IDInvert), section 3.1. The papers train on photos, with LPIPS and ArcFace; here
-the pictures are the generator's, so that codes are known, and a feature pyramid stands in for LPIPS.
+The papers train on photos, with LPIPS and ArcFace; here the pictures are the generator's, so that codes are known, and
+a feature pyramid stands in for LPIPS.
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inversion_core.encoders.style_pyramid import StyleEncoder, StylePyramid, StyleSizes, save_style_encoder
-from inversion_core.optimise import distances
 from inversion_core.optimise.coded import Coded
 from inversion_core.task import Progress, Task
-from inversion_core.training.goae_losses import CanonicalDiscriminator, canonical_loss, discriminator_loss
+from inversion_core.training.invertible import fitted_mapping
+from inversion_core.training.style_opponents import PairOpponent
+from inversion_core.training.style_recipes import Seen, known_codes, recipe_named, same_picture
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class StyleTraining:
         pool: samples drawn at first; fresh: drawn anew every step; batch: samples a step.
         shown: of them drawn again from the predicted codes, for the picture losses; side: at this size.
         latent, picture: how much distances of codes (in deviations) and of pictures count.
-        delta, adversarial: e4e's regularisers; idinvert and the others have none.
         rate: of Adam, falling to a tenth; steps: how many, instead of minutes, when given.
         input_size, width: of the encoder, see :class:`StyleSizes`.
         mixed: share of samples with two heads' codes, so that W+ is seen.
@@ -45,8 +44,6 @@ class StyleTraining:
     side: int = 32
     latent: float = 1.0
     picture: float = 1.0
-    delta: float = 0.05
-    adversarial: float = 0.02
     rate: float = 1e-3
     mixed: float = 0.3
     steps: int | None = None
@@ -81,38 +78,47 @@ def train_style_encoder(
     draws = torch.Generator().manual_seed(seed)
     held = _samples(generator, settings, 24, torch.Generator().manual_seed(seed + 1_000_003))
     pool = yield from _pool(generator, settings, draws)
-    statistics = generator.statistics
+    recipe = recipe_named(method)
+    directions = generator.directions() if method == "icgan" else None
     sizes = StyleSizes(
         method,
         generator.num_ws,
         generator.w_dim,
         settings.input_size,
         settings.width,
-        rounds=3 if method == "restyle" else 1,
+        recipe.rounds,
+        attributes=0 if directions is None else len(directions),
     )
-    network = StylePyramid(sizes, statistics.mean, statistics.deviation)
+    statistics = generator.statistics
+    network = StylePyramid(sizes, statistics.mean, statistics.deviation, directions)
     encoder = StyleEncoder(network, lambda ws, label: generator.glimpse(ws, label, settings.side, 8))
     optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=1e-4)
-    judge = CanonicalDiscriminator(generator.w_dim, 64, 3)
-    judging = torch.optim.Adam(judge.parameters(), settings.rate, betas=(0.0, 0.99))
+    mapping = (yield from fitted_mapping(generator, seed=seed)) if recipe.mapping else None
+    opponent = recipe.opponent(generator) if recipe.opponent else None
+    if opponent is not None:
+        judging = torch.optim.Adam(opponent.parameters(), settings.rate, betas=(0.0, 0.99))
+    if isinstance(opponent, PairOpponent):
+        opponent.remember(pool.picture, pool.ws)
     total, spent, step, logged = max(60 * minutes, 1e-3), 0.0, 0, -np.inf
     row: dict[str, float] = {}
     share = 0.0
+    asked = {known_codes: settings.latent, same_picture: settings.picture}
     while share < 1:
         began = time.perf_counter()
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * min(1, (step + 1) / 20) * (0.1 + 0.45 * (1 + np.cos(np.pi * share)))
         chosen = torch.randperm(len(pool.ws), generator=draws)[: settings.batch]
-        loss, codes = _loss(encoder, pool, chosen, generator, settings, share)
-        if method == "e4e":
-            flat = ((codes - statistics.mean) / statistics.deviation).flatten(0, 1)
-            z = torch.randn(len(chosen), generator.z_dim, generator=draws)
-            real = ((generator.mapped(z.to(flat)) - statistics.mean) / statistics.deviation)[:, 0]
-            told = discriminator_loss(judge, real, flat, 1.0)
+        picture, label, wanted = pool.picture[chosen], pool.label[chosen], pool.ws[chosen]
+        seen = Seen(encoder, generator, picture, label, wanted, share, settings.shown, settings.side, mapping)
+        loss = picture.new_zeros(())
+        for term, factor in recipe.terms:
+            loss = loss + factor * asked.get(term, 1.0) * term(seen)
+        if opponent is not None:
+            told = opponent.own_loss(seen, draws)
             judging.zero_grad(set_to_none=True)
-            told.backward()
+            told.backward(inputs=list(opponent.parameters()))
             judging.step()
-            loss = loss + settings.adversarial * canonical_loss(judge, flat)
+            loss = loss + recipe.adversarial * opponent.fooled(seen)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -150,46 +156,6 @@ def held_out_errors(
 def held_out_samples(generator: Coded, count: int, seed: int, settings: StyleTraining | None = None):
     """Samples that no training with another seed has seen, for :func:`held_out_errors`."""
     return _samples(generator, settings or StyleTraining(), count, torch.Generator().manual_seed(seed))
-
-
-def _loss(
-    encoder: StyleEncoder,
-    pool: _Samples,
-    chosen: Tensor,
-    generator: Coded,
-    settings: StyleTraining,
-    share: float,
-) -> tuple[Tensor, Tensor]:
-    """The loss of a batch and its codes, those of the last look for ReStyle."""
-    network, deviation = encoder.network, generator.statistics.deviation
-    picture, label, wanted = pool.picture[chosen], pool.label[chosen], pool.ws[chosen]
-    if network.sizes.method == "restyle":
-        looks = encoder.rounds(picture, label)
-    elif network.sizes.method == "e4e":
-        # Codes are freed one after another over the first half of the training. Source: e4e, section 3.2.
-        free = 1 + int(2 * share * generator.num_ws)
-        looks = [network.placed(network.offsets(picture, label), free)]
-    else:
-        looks = [network(picture, label)]
-    loss = picture.new_zeros(())
-    shown = slice(0, settings.shown)
-    for ws in looks:
-        if network.sizes.method != "idinvert":
-            loss = loss + settings.latent * ((ws - wanted) / deviation).square().sum(2).mean()
-        found = generator.glimpse(ws[shown], label[shown], settings.side, 8)
-        truth = F.interpolate(picture[shown], size=found.shape[2:], mode="bilinear", antialias=True)
-        weight = torch.ones_like(truth[:, :1])
-        fit = distances.absolute(found, truth, weight) + 0.3 * distances.feature_pyramid(found, truth, weight)
-        loss = loss + settings.picture * fit
-    ws = looks[-1]
-    if network.sizes.method == "e4e":
-        steps = ((ws[:, 1:] - ws[:, :1]) / deviation).square().sum(2).mean()
-        loss = loss + settings.delta * steps
-    if network.sizes.method == "idinvert":
-        # Without known codes the domain is kept by the distribution of w. Source: Zhu et al. 2020 use a discriminator.
-        whitened = (ws - generator.statistics.mean) @ generator.statistics.whitener
-        loss = loss + 0.005 * whitened.square().mean()
-    return loss, ws
 
 
 @torch.no_grad()

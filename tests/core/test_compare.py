@@ -15,6 +15,7 @@ from inversion_core.compare import (
     portrait_target,
 )
 from inversion_core.compare_report import (
+    _ticks,
     comparison_plot,
     comparison_sheet,
     comparison_table,
@@ -81,7 +82,7 @@ def test_a_small_comparison(portrait, generator):
         return 20.0 + index, 0.01
 
     names = (FACET, "camera_latent")
-    task = compare_photos([portrait], names, generator, {}, load_model(), 60.0, truth)
+    task = compare_photos([portrait], names, generator, {}, load_model(), 60.0, truth, round_trip=True)
     result = finish(task)
     assert [row.method for row in result.figures] == list(names)
     facet, w = result.figures
@@ -89,10 +90,11 @@ def test_a_small_comparison(portrait, generator):
     assert facet.psnr > w.psnr + 5 and facet.ssim > w.ssim and facet.landmarks < 0.05
     assert facet.novel > 0.3 > abs(w.novel)
     assert facet.turned_psnr == 20.0 and facet.depth == 0.01
+    assert w.round_trip > 0 and np.isnan(facet.round_trip)
     assert np.isfinite(w.distance) and -1 <= w.edit <= 1 and np.isnan(facet.edit)
     assert w.seconds > 0 and facet.seconds > 0
     assert comparison_sheet(result).shape[0] > 0
-    assert comparison_plot(result).shape == (560, 860, 3)
+    assert comparison_plot(result).shape == (620, 960, 3)
     record = result.as_record()
     assert record["figures"][0]["edit"] is None and record["figures"][1]["method"] == "camera_latent"
 
@@ -121,6 +123,12 @@ def test_the_table_has_medians_and_the_target_is_stated():
     assert target_sentence(Comparison(tuple(rows[:2]))) == ""
     worse = dataclasses.replace(rows[0], psnr=10.0)
     assert "not met" in target_sentence(Comparison((worse, rows[2]))).split(";")[0]
+
+
+def test_the_axes_have_round_numbers_that_enclose_the_values():
+    assert _ticks(13.5, 35.5) == [10, 15, 20, 25, 30, 35, 40]
+    assert _ticks(0.55, 0.69) == [0.55, 0.6, 0.65, 0.7]
+    assert _ticks(2.0, 2.0)[0] <= 2.0 < _ticks(2.0, 2.0)[-1]
 
 
 def test_the_command_writes_table_sheet_and_plot(generator, tmp_path):
