@@ -91,7 +91,6 @@ def ageing(assets: Path, out: Path, size: int) -> None:
     type=FOLDER,
     help="Folder of an EG3D-like model for a paper's encoder; else the bundled one.",
 )
-@click.option("--generator", type=FOLDER, help="Folder of an EG3D-like model, for every method but heads.")
 def encoder(out: Path, minutes: float, device: str, seed: int, method: str, generator) -> None:
     """Train the encoder on pairs that the bundled model renders itself, or one for another generator."""
     from inversion_core.training.encoder import train_encoder
