@@ -98,8 +98,8 @@ def encoder(out: Path, minutes: float, device: str, seed: int, method: str, gene
     out.mkdir(parents=True, exist_ok=True)
     if method != "heads":
         from inversion_core.checkpoints.load import load_generator
-        from inversion_core.optimise.coded_heads import CodedHeads
         from inversion_core.model import pick_device
+        from inversion_core.optimise.coded_heads import CodedHeads
         from inversion_core.optimise.generator import CodedGenerator
         from inversion_core.training.style_encoders import train_style_encoder
 
