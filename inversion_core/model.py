@@ -84,10 +84,10 @@ def checked_several(model: FaceModel) -> None:
     Raises:
         UsageError: it takes one.
     """
-    if model.card.kind != "heads":
+    if model.card.kind not in ("heads", "stylesdf"):
         raise UsageError(
             f"{model.card.title or model.card.name} makes a head of one photo.",
-            "Use the bundled model for several, or give one photo.",
+            "Use the bundled model or E3DGE for several, or give one photo.",
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from inversion_core.model import ModelCard
 from inversion_core.portrait import Portrait
 from inversion_core.refine.boundaries import Boundary, boundary_sliders
 from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
+from inversion_core.refine.e3dge_several import SeveralInversion, invert_several
 from inversion_core.rendering import Rendering, depth_normals
 from inversion_core.task import Progress, Task
 
@@ -39,9 +40,9 @@ MESH_RESOLUTION = 128
 
 @dataclass(frozen=True)
 class StyleSDFHead:
-    """A head as codes and local features."""
+    """A head as codes and local features, of one photo or of several."""
 
-    inversion: E3DGEInversion
+    inversion: E3DGEInversion | SeveralInversion
 
     @property
     def unit(self) -> float:
@@ -89,12 +90,17 @@ class StyleSDFModel:
             sliders=boundary_sliders(self.boundaries),
         )
 
-    def invert(self, portrait: Portrait) -> Task[Inversion]:
-        """A task that finds codes, camera and local features of the photo."""
+    def invert(self, portrait: Portrait, others: Sequence[Portrait] = ()) -> Task[Inversion]:
+        """A task that finds codes, camera and local features of the photo.
+
+        Args:
+            others: more photos of the same person, for what the first one does not show.
+        """
         started = time.perf_counter()
         yield Progress(0, 2, "encoding the photo")
-        image = torch.from_numpy(to_signed(portrait.image))[None].to(self.device)
-        found = self.e3dge.invert(image)
+        images = torch.stack([torch.from_numpy(to_signed(p.image)) for p in (portrait, *others)])
+        images = images.to(self.device)
+        found = invert_several(self.e3dge, images) if others else self.e3dge.invert(images)
         yield Progress(1, 2, "checking")
         front = to_float(from_signed(found.render()["image"][0].cpu().numpy()))
         photo = cv2.resize(to_float(portrait.image), front.shape[:2], interpolation=cv2.INTER_AREA)
@@ -105,11 +111,16 @@ class StyleSDFModel:
             mask = np.ones(front.shape[:2], np.float32)
         scores = {"psnr": psnr(front, photo, mask), "ssim": ssim(front, photo, mask)}
         yield Progress(2, 2, "done")
-        return self._record(portrait, found, scores, "encoder", time.perf_counter() - started)
+        method = f"encoder on {1 + len(others)} photos" if others else "encoder"
+        inversion = self._record(portrait, found, scores, method, time.perf_counter() - started)
+        return replace(inversion, others=tuple(others))
 
     def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> StyleSDFHead:
         """The head moved along boundaries; without moves, the inversion's own."""
-        return StyleSDFHead(self.e3dge.edit(inversion.detail, moves, self.boundaries))
+        detail = inversion.detail
+        if isinstance(detail, SeveralInversion):
+            return StyleSDFHead(detail.edited(moves, self.boundaries))
+        return StyleSDFHead(self.e3dge.edit(detail, moves, self.boundaries))
 
     def view(self, head: StyleSDFHead, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """See :meth:`StyleSDFHead.view`."""
@@ -120,9 +131,11 @@ class StyleSDFModel:
         return (yield from head.sculpt(resolution))
 
     def pack(self, inversion: Inversion) -> dict[str, NDArray[np.generic]]:
-        """The encoder's picture and the camera; everything else follows from them."""
-        detail: E3DGEInversion = inversion.detail
-        arrays = {name: getattr(detail, name)[0].cpu().numpy() for name in ("image", "azim", "elev")}
+        """The encoder's pictures and the cameras; everything else follows from them."""
+        several = isinstance(inversion.detail, SeveralInversion)
+        views: E3DGEInversion = inversion.detail.views if several else inversion.detail
+        arrays = {name: getattr(views, name).cpu().numpy() for name in ("image", "azim", "elev")}
+        arrays = arrays if several else {name: array[0] for name, array in arrays.items()}
         scores = {f"score.{name}": np.float32(inversion.scores[name]) for name in sorted(inversion.scores)}
         return {**arrays, **scores}
 
@@ -133,15 +146,17 @@ class StyleSDFModel:
             ProjectUnreadable: arrays are missing or have shapes that this model does not know.
         """
         side = self.e3dge.encoder.settings.image_size
-        parts = {}
+        count = np.shape(arrays.get("image", ()))[:-3]
+        parts = []
         for name, shape in {"image": (3, side, side), "azim": (), "elev": ()}.items():
-            if name not in arrays or np.shape(arrays[name]) != shape:
+            if name not in arrays or np.shape(arrays[name]) != (*count, *shape) or count == (0,):
                 raise ProjectUnreadable(
                     f"The project does not fit the model {self.card.title!r}: {name} is missing or odd.",
                     "Open its photo again instead.",
                 )
-            parts[name] = torch.from_numpy(np.array(arrays[name], np.float32))[None].to(self.device)
-        found = self.e3dge.invert(**parts)
+            array = np.array(arrays[name], np.float32).reshape(-1, *shape)
+            parts.append(torch.from_numpy(array).to(self.device))
+        found = invert_several(self.e3dge, *parts) if count else self.e3dge.invert(*parts)
         scores = {
             n.removeprefix("score."): float(np.ravel(v)[0])
             for n, v in arrays.items()
@@ -152,7 +167,7 @@ class StyleSDFModel:
     def _record(
         self,
         portrait: Portrait,
-        found: E3DGEInversion,
+        found: E3DGEInversion | SeveralInversion,
         scores: Mapping[str, float],
         method: str,
         seconds: float,
