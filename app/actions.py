@@ -93,6 +93,7 @@ MENUS: tuple[tuple[str, tuple[Command | None, ...]], ...] = (
                 (),
                 "Further photos for the sides that this one does not show",
             ),
+            C("align", "Align by &hand …", (), "Put a square round the face, or mark five points", False),
             None,
             C("settings", "Se&ttings …", ("Ctrl+,",), "", False),
         ),

@@ -10,7 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.engine import Engine, InversionCore
+from app.engine import Engine, InversionCore, Picture
 from app.frames import Frame, Request, Studio
 from app.jobs import Lane, Work
 from app.orbit import View, camera_of, view_of
@@ -19,8 +19,9 @@ from app.session import Session
 from app.translations import spoken
 from app.workshop import Opened, Shot, Stroke, Workshop
 from inversion_core.camera import Camera
+from inversion_core.errors import NoFace
 from inversion_core.geometry.mesh_options import MeshOptions
-from inversion_core.portrait import Portrait
+from inversion_core.portrait import Marks, Portrait
 from inversion_core.task import Progress
 
 
@@ -30,7 +31,7 @@ class Activity:
 
     Attributes:
         kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "save", "autosave", "mesh",
-            "turntable", "screenshot", "sheet", "faces", "model", "batch", "parts", "install".
+            "turntable", "screenshot", "sheet", "faces", "picture", "align", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
     """
@@ -64,6 +65,8 @@ class Controller(QObject):
     """A finished :class:`Activity` and its result."""
     failed = Signal(str, object)
     """What was being done, and the exception."""
+    face_missed = Signal(object, object)
+    """The :class:`Activity` of a photo in which no face was found, and the error; it can be aligned by hand."""
     stopped = Signal(object)
     """An :class:`Activity` that was cancelled."""
 
@@ -177,6 +180,22 @@ class Controller(QObject):
     def open_project(self, path: Path) -> None:
         activity = Activity("project", self.tr("Opening {name}").format(name=path.name), path)
         self._start(activity, lambda: self._workshop.project(path))
+
+    def look_at(self, source: Path | bytes, name: str = "") -> None:
+        """Read a photo that is to be aligned by hand; the :class:`Picture` is the result."""
+        shown = name or (source.name if isinstance(source, Path) else "")
+        activity = Activity("picture", self.tr("Opening {name}").format(name=shown), source)
+        self._start(activity, lambda: self._workshop.picture(source, name))
+
+    def open_marked(self, picture: Picture, marks: Marks, source: Any) -> None:
+        """Open a photo that was aligned by hand; ``source`` is what it was asked for with."""
+        activity = Activity("photo", self.tr("Opening {name}").format(name=picture.name), source)
+        self._start(activity, lambda: self._workshop.marked(picture, marks))
+
+    def realign(self, picture: Picture, marks: Marks) -> None:
+        """Fit the head again to its photo, aligned by hand."""
+        activity = Activity("align", self.tr("Fitting the head again"), self.session.inversion)
+        self._start(activity, lambda: self._workshop.realigned(picture, marks))
 
     def correct(self, landmarks: Any) -> None:
         """Fit the head again to landmarks that were moved by hand."""
@@ -313,6 +332,8 @@ class Controller(QObject):
         elif activity.kind == "fit" and self.session.inversion is activity.context:
             kept = replace(result, keep=activity.context.keep)
             self.session.set_inversion(kept, self.tr("Correct the fit"))
+        elif activity.kind == "align" and self.session.inversion is activity.context:
+            self.session.set_inversion(result, self.tr("Align by hand"))
         elif activity.kind == "more" and self.session.inversion is activity.context:
             self.session.set_inversion(replace(result, keep=activity.context.keep), activity.doing)
         elif activity.kind == "brush" and self.session.inversion is activity.context:
@@ -349,7 +370,12 @@ class Controller(QObject):
     def _on_failed(self, number: int, error: Exception) -> None:
         activity = self._activities.pop(number, None)
         self._tell()
-        if activity is not None:
+        if activity is None:
+            return
+        by_hand = activity.kind == "photo" and isinstance(error, NoFace) and self.model is not None
+        if by_hand and self.engine.takes_by_hand(self.model):
+            self.face_missed.emit(activity, error)
+        else:
             self.failed.emit(activity.doing, error)
 
     @Slot(int)

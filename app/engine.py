@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.mesh import Mesh
-from inversion_core.portrait import Portrait
+from inversion_core.portrait import FacePoints, Marks, Portrait, Square
 from inversion_core.rendering import Rendering
 from inversion_core.task import Task
 
@@ -25,17 +28,41 @@ SAMPLES = "sample:"
 """Prefix of the names of pictures that come with Facet's libraries."""
 
 
+PICTURE_SIDE = 2400
+"""Pixels a side at which a photo is shown to be marked."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo that is looked at.
+
+    Attributes:
+        content: its bytes; photo: (h, w, 3) uint8, reduced; full: its real height and width.
+    """
+
+    content: bytes
+    name: str
+    photo: NDArray[np.uint8]
+    full: tuple[int, int]
+
+
 def added_models() -> Path:
     """Where models that were added live; the same place as ``inversion_core.checkpoints.install`` names."""
     return platformdirs.user_data_path("facet") / "models"
 
 
 class Engine(Protocol):
-    """What the controller asks for; every call happens on a lane's thread except ``turntable_camera``."""
+    """What the controller asks for; every call happens on a lane's thread except ``turntable_camera``,
+    ``takes_by_hand``, ``marks_of`` and ``hand_preview``, which take milliseconds."""
 
     def load_model(self, path: Path | None = None) -> Any: ...
     def open_portrait(self, source: Path | bytes, name: str = "", face: int | None = None) -> Portrait: ...
     def faces(self, source: bytes, name: str = "") -> tuple[tuple[float, float, float, float], ...]: ...
+    def picture(self, source: Path | bytes, name: str = "") -> Picture: ...
+    def takes_by_hand(self, model: Any) -> bool: ...
+    def marks_of(self, portrait: Portrait) -> tuple[Square, FacePoints]: ...
+    def hand_preview(self, picture: Picture, marks: Marks, size: int) -> Any: ...
+    def portrait_by_hand(self, source: bytes, marks: Marks, name: str) -> Portrait: ...
     def corrected(self, portrait: Portrait, landmarks: Any) -> Portrait: ...
     def invert(self, portrait: Portrait, model: Any, others: Sequence[Portrait] = ()) -> Task[Inversion]: ...
     def edit(self, inversion: Inversion, moves: Mapping[str, float], model: Any) -> Any: ...
@@ -101,6 +128,40 @@ class InversionCore:
             tuple(float(value / side) for value, side in zip(face.box, scale, strict=True))
             for face in find_faces(image)
         )
+
+    def picture(self, source: Path | bytes, name: str = "") -> Picture:
+        """The photo as its bytes and as a picture of at most :data:`PICTURE_SIDE` pixels a side."""
+        from PIL import Image
+
+        from inversion_core.image import decode, full_size, read_bytes
+
+        content = source if isinstance(source, bytes) else read_bytes(source)
+        name = name or (source.name if isinstance(source, Path) else "photo")
+        photo = Image.fromarray(decode(content, name))
+        photo.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        return Picture(content, name, np.array(photo), full_size(content))
+
+    def takes_by_hand(self, model: Any) -> bool:
+        from inversion_core.model import takes_by_hand
+
+        return takes_by_hand(model)
+
+    def marks_of(self, portrait: Portrait) -> tuple[Square, FacePoints]:
+        """The square and the five points that a portrait has."""
+        from inversion_core.manual_alignment import points_of, square_of
+
+        return square_of(portrait), points_of(portrait)
+
+    def hand_preview(self, picture: Picture, marks: Marks, size: int) -> Any:
+        """What the marks come to; see :class:`inversion_core.manual_alignment.HandPreview`."""
+        from inversion_core.manual_alignment import hand_preview
+
+        return hand_preview(picture.photo, picture.full, marks, size, picture.name)
+
+    def portrait_by_hand(self, source: bytes, marks: Marks, name: str) -> Portrait:
+        from inversion_core.manual_alignment import portrait_by_hand
+
+        return portrait_by_hand(source, marks, name)
 
     def corrected(self, portrait: Portrait, landmarks: Any) -> Portrait:
         """The portrait with other landmarks, and the camera that follows from them."""

@@ -77,7 +77,8 @@ class CropCanvas(QWidget):
     def show_portrait(self, portrait: Portrait | None) -> None:
         self._group = None
         self._image = None if portrait is None else photo_picture(portrait.image)
-        self.landmarks = None if portrait is None else portrait.landmarks.copy()
+        found = portrait is not None and bool(np.isfinite(portrait.landmarks).all())
+        self.landmarks = portrait.landmarks.copy() if found else None
         self.update()
 
     def show_group(self, photo: QImage, boxes: tuple, chosen: int) -> None:
@@ -196,6 +197,7 @@ class PhotoPanel(QWidget):
     """(478, 3) landmarks."""
     faces_asked = Signal()
     face_chosen = Signal(int)
+    align_asked = Signal()
 
     def __init__(self, session: Session, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -216,6 +218,9 @@ class PhotoPanel(QWidget):
         self.back.setToolTip(self.tr("Take the dragged landmarks back"))
         self.other = QPushButton(self.tr("Other faces"))
         self.other.setToolTip(self.tr("Look for other faces in this photo"))
+        self.align = QPushButton(self.tr("Align by hand …"))
+        self.align.setToolTip(self.tr("Put a square round the face, or mark five points"))
+        self.align.setVisible(False)
         self.faces = QHBoxLayout()
         self.faces.setSpacing(6)
         row = QHBoxLayout()
@@ -232,6 +237,7 @@ class PhotoPanel(QWidget):
         layout.addWidget(self.canvas, 1)
         layout.addWidget(self.scores)
         layout.addLayout(row)
+        layout.addWidget(self.align)
         layout.addLayout(corrections)
         layout.addLayout(self.faces)
         self.points.toggled.connect(self._on_points)
@@ -240,6 +246,7 @@ class PhotoPanel(QWidget):
         self.fit.clicked.connect(self._on_fit)
         self.back.clicked.connect(self.refresh)
         self.other.clicked.connect(self.faces_asked)
+        self.align.clicked.connect(self.align_asked)
         session.document_changed.connect(self.refresh)
         self.refresh()
 
@@ -248,6 +255,7 @@ class PhotoPanel(QWidget):
         portrait = None if inversion is None else inversion.portrait
         self.setEnabled(portrait is not None)
         self.canvas.show_portrait(portrait)
+        self.points.setEnabled(self.canvas.landmarks is not None)
         self._show_correction(False)
         self._clear_faces()
         if inversion is None or portrait is None:
@@ -257,6 +265,8 @@ class PhotoPanel(QWidget):
         parts = [portrait.name, self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch)]
         if "iou" in inversion.scores:
             parts.append(self.tr("outline {share:.0f} %").format(share=inversion.scores["iou"] * 100))
+        if portrait.marks is not None:
+            parts.append(self.tr("aligned by hand"))
         if inversion.seconds:
             parts.append(self.tr("{seconds:.1f} s").format(seconds=inversion.seconds))
         self.scores.setText("  ·  ".join(part for part in parts if part))

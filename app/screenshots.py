@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from inversion_core.portrait import Square
+
 PATIENCE = 120.0
 """Seconds to wait for a finished picture."""
 SIZE = (1280, 800)
+CAT = Square((226, 142), 290, 0.19, -0.3, 0.05)
 POSED = {"smile": 0.35, "age": 0.55, "jaw_width": 0.3}
 
 
@@ -84,6 +87,7 @@ class Photographer:
 
     def dialogs(self) -> Iterator[tuple[str, Any]]:
         """Every dialog, as its command would open it."""
+        from app.dialog_align import AlignDialog
         from app.dialog_batch import BatchDialog, BatchResultDialog
         from app.dialog_export import ExportDialog
         from app.dialog_help import DiagnosticsDialog, ShortcutsDialog
@@ -110,6 +114,11 @@ class Photographer:
             {"EG3D generator": Path("ffhqrebalanced512-128.pkl"), "GOAE encoder": Path("encoder_FFHQ.pt")}
         )
         yield "model", ModelDialog(parts, [], window)
+        # Chelsea, by Stéfan van der Walt (CC0), comes with scikit-image.
+        cat = window.controller.engine.picture(*window.controller.engine.sample("chelsea"))
+        reason = "No face was found in chelsea.png. Put the square round it, or mark five points."
+        marks = (CAT, window.controller.engine.hand_preview(cat, CAT, 8).points)
+        yield "align", AlignDialog(window.controller.engine, cat, window.theme, marks, reason, parent=window)
         yield "settings", SettingsDialog(window.settings, window)
         yield "shortcuts", ShortcutsDialog(window)
         yield "diagnostics", DiagnosticsDialog(window.settings, window.status.model.text(), window)

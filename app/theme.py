@@ -144,6 +144,7 @@ QPushButton:focus { border-color: @focus; }
 QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent; }
 QPushButton:disabled { color: @muted; }
 QPushButton:default:disabled, QPushButton#primary:disabled { background: @raised; color: @muted; border-color: @line; }
+QPushButton#mode:checked { border-color: @accent; color: @accent; background: @hover; }
 QPushButton#compact { padding: 6px 4px; }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
     background: @raised; border: 1px solid @line; border-radius: 5px; padding: 4px 7px;

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from app import dialog_help
 from app.actions import build_menus
+from app.commands_align import AlignCommands
 from app.commands_edit import EditCommands
 from app.commands_file import FileCommands
 from app.commands_model import ModelCommands, are_model_files
@@ -73,6 +74,7 @@ class MainWindow(QMainWindow):
         self.edit_commands = EditCommands(self.session, self)
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
         self.model_commands = ModelCommands(self, self.controller, self.settings, self._may_replace)
+        self.align_commands = AlignCommands(self, self.controller, lambda: self.theme)
         self.actions_by_name, self.menus = build_menus(self, self._handler)
         self.model_commands.fill(self.menus["Model"])
         self.view_commands.actions = self.actions_by_name
@@ -176,13 +178,16 @@ class MainWindow(QMainWindow):
         self.photo.correction_asked.connect(controller.correct)
         self.photo.faces_asked.connect(controller.find_faces)
         self.photo.face_chosen.connect(self._on_face)
+        self.photo.align_asked.connect(self.align_commands.do_align)
+        self.align_commands.failed.connect(self.show_error)
         self.presets.failed.connect(self.show_error)
         self.edit_commands.failed.connect(self.show_error)
         self.view_commands.changed.connect(self._wish)
 
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""
-        owners = (self, self.file_commands, self.edit_commands, self.view_commands, self.model_commands)
+        commands = (self.file_commands, self.edit_commands, self.view_commands, self.model_commands)
+        owners = (self, *commands, self.align_commands)
         return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:
@@ -233,6 +238,7 @@ class MainWindow(QMainWindow):
 
     def _on_model(self, model) -> None:
         self.attributes.build()
+        self.photo.align.setVisible(self.controller.engine.takes_by_hand(model))
         self.status.show_model(model.card.title, model.device)
 
     def _refresh(self) -> None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QBuffer, QIODevice, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from app.engine import SAMPLES, Engine
+from app.engine import SAMPLES, Engine, Picture
 from app.pictures import Look, drawn
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.errors import FacetError
 from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.image import write_atomic
-from inversion_core.portrait import Portrait
+from inversion_core.portrait import Marks, Portrait
 from inversion_core.task import Progress
 
 if TYPE_CHECKING:
@@ -106,6 +106,24 @@ class Workshop:
         yield Progress(3, 10, "fitting the head", portrait)
         inversion = yield from _from_there(self.engine.invert(portrait, model), 3, 10)
         return Opened(inversion, model, {}, None, None)
+
+    def picture(self, source: Path | bytes, name: str) -> Steps:
+        """The photo, to be looked at."""
+        yield Progress(0, 0, "opening the photo")
+        return self.engine.picture(source, name)
+
+    def marked(self, picture: Picture, marks: Marks) -> Steps:
+        """An :class:`Opened` photo that was aligned by hand."""
+        yield Progress(0, 10, "loading the model")
+        model = self.model()
+        portrait = self.engine.portrait_by_hand(picture.content, marks, picture.name)
+        yield Progress(2, 10, "fitting the head", portrait)
+        inversion = yield from _from_there(self.engine.invert(portrait, model), 2, 10)
+        return Opened(inversion, model, {}, None, None)
+
+    def realigned(self, picture: Picture, marks: Marks) -> Steps:
+        """The inversion of a photo that was aligned by hand."""
+        return (yield from self.marked(picture, marks)).inversion
 
     def correction(self, inversion: Inversion, landmarks: Any) -> Steps:
         """The inversion of the same portrait with landmarks that were moved by hand."""
@@ -206,6 +224,9 @@ class Workshop:
         if portrait is None:
             self._model = model
             return model
+        if portrait.marks is not None and not self.engine.takes_by_hand(model):
+            yield Progress(1, 10, "finding the face")
+            portrait = self.engine.open_portrait(portrait.source, portrait.name)
         yield Progress(2, 10, "fitting the head")
         inversion = yield from _from_there(self.engine.invert(portrait, model), 2, 10)
         self._model = model

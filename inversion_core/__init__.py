@@ -28,6 +28,7 @@ _HOMES = {
     "load_model": "model",
     "load_project": "project",
     "open_portrait": "pipeline",
+    "portrait_by_hand": "manual_alignment",
     "sample_portrait": "sample",
     "run_batch": "batch",
     "save_image": "image",

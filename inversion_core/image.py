@@ -24,6 +24,7 @@ WORKING_MEGAPIXELS = 24
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 """What Pillow may try. Formats that start other programs (EPS) or have no signature (TGA) stay out."""
 
+_ORIENTATION = 0x0112
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
@@ -72,6 +73,23 @@ def decode(source: bytes, name: str = "") -> NDArray[np.uint8]:
                 f"{name} is damaged or cut short and cannot be decoded.",
                 "Copy the file again from where it came, or save it anew from a picture editor.",
             ) from error
+
+
+def full_size(source: bytes) -> tuple[int, int]:
+    """Height and width in pixels that a picture has on disk, upright by EXIF; :func:`decode` may give fewer.
+
+    Raises:
+        ImageUnreadable: not a picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(source), formats=_readable_formats()) as picture:
+                width, height = picture.size
+                lying = picture.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise ImageUnreadable("This is not a picture.", "Give a JPEG, PNG, WebP or TIFF picture.") from error
+    return (width, height) if lying else (height, width)
 
 
 def read_bytes(path: Path) -> bytes:

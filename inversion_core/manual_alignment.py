@@ -5,6 +5,7 @@ Such a portrait's landmarks are not a number and its person mask is full: only m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ def portrait_by_hand(source: Path | bytes, marks: Marks, name: str = "") -> Port
     else:
         content, name = pixels.read_bytes(Path(source)), name or Path(source).name
     photo = pixels.decode(content, name)
-    matrix, camera = placed(marks, photo.shape[:2], name)
+    full = pixels.full_size(content)
+    matrix, camera = placed(marks, full, name)
+    # Marks are in pixels of the file; the largest photos are decoded with fewer.
+    matrix = _reduced(matrix, photo.shape[:2], full)
     return Portrait(
         image=marked_crop(photo, matrix, CROP_SIZE),
         camera=camera,
@@ -88,28 +92,81 @@ def marked_crop(photo: NDArray[np.uint8], matrix: NDArray, size: int) -> NDArray
     return continued_outside(sample_crop(photo, matrix, size), matrix, photo.shape[:2])
 
 
+@dataclass(frozen=True)
+class HandPreview:
+    """What marks come to.
+
+    Attributes:
+        crop: (size, size, 3) uint8; camera: its own; square: the same as a square and angles.
+        points: where an average face has its five points there.
+    """
+
+    crop: NDArray[np.uint8]
+    camera: Camera
+    square: Square
+    points: FacePoints
+
+
+def hand_preview(
+    photo: NDArray[np.uint8], full: tuple[int, int], marks: Marks, size: int, name: str = "the photo"
+) -> HandPreview:
+    """The preview of marks on a photo that may be reduced; some milliseconds.
+
+    Args:
+        photo: (h, w, 3) uint8; full: height and width in which the marks are.
+
+    Raises:
+        BadInput: see :func:`placed`.
+    """
+    matrix, camera = placed(marks, full, name)
+    crop = marked_crop(photo, _reduced(matrix, photo.shape[:2], full), size)
+    square = marks if isinstance(marks, Square) else _as_square(matrix, camera)
+    return HandPreview(crop, camera, square, _as_points(expected_points(camera), matrix))
+
+
 def expected_points(camera: Camera) -> NDArray[np.float32]:
     """(5, 2) in [0, 1]: where an average face's points of :class:`FacePoints` lie in the crop of this camera."""
     return camera.project(table.five_points(table.mean_points()))[:, :2]
 
 
 def square_of(portrait: Portrait) -> Square:
-    """The square and angles that a portrait has, however it was aligned."""
-    matrix = portrait.crop_to_photo.astype(np.float64)
-    x, y = matrix[:, :2] @ [CROP_SIZE / 2, CROP_SIZE / 2] + matrix[:, 2]
-    side = float(np.hypot(*matrix[:, 0])) * CROP_SIZE
-    roll = float(np.arctan2(matrix[1, 0], matrix[0, 0]))
-    return Square((float(x), float(y)), side, roll, *portrait.camera.angles)
+    """The square and angles that a portrait has, however it was aligned; in pixels of the file."""
+    if isinstance(portrait.marks, Square):
+        return portrait.marks
+    return _as_square(_matrix_of(portrait), portrait.camera)
 
 
 def points_of(portrait: Portrait) -> FacePoints:
-    """The five points of a portrait: those that were marked or found, else where a face would have them."""
+    """The five points of a portrait, in pixels of the file: marked or found, else where a face would have them."""
     if isinstance(portrait.marks, FacePoints):
         return portrait.marks
     found = table.five_points(portrait.landmarks[:, :2])
     inside = found if np.isfinite(found).all() else expected_points(portrait.camera)
-    matrix = portrait.crop_to_photo.astype(np.float64)
-    seen = (inside * CROP_SIZE) @ matrix[:, :2].T + matrix[:, 2]
+    return _as_points(inside, _matrix_of(portrait))
+
+
+def _matrix_of(portrait: Portrait) -> NDArray[np.float64]:
+    """2x3, crop pixels -> pixels of the file."""
+    full = pixels.full_size(portrait.source)
+    decoded = full
+    if full[0] * full[1] > pixels.WORKING_MEGAPIXELS * 1e6:
+        decoded = pixels.decode(portrait.source, portrait.name).shape[:2]
+    return _reduced(portrait.crop_to_photo.astype(np.float64), full, decoded)
+
+
+def _reduced(matrix: NDArray, shape: tuple[int, int], full: tuple[int, int]) -> NDArray[np.float64]:
+    """The matrix to a photo of ``shape`` of one to a photo of ``full``; height and width."""
+    return np.asarray(matrix, np.float64) * np.array([[shape[1] / full[1]], [shape[0] / full[0]]])
+
+
+def _as_square(matrix: NDArray, camera: Camera) -> Square:
+    x, y = matrix[:, :2] @ [CROP_SIZE / 2, CROP_SIZE / 2] + matrix[:, 2]
+    side, roll = float(np.hypot(*matrix[:, 0])) * CROP_SIZE, float(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    return Square((float(x), float(y)), side, roll, *camera.angles)
+
+
+def _as_points(inside: NDArray, matrix: NDArray) -> FacePoints:
+    seen = (np.asarray(inside, np.float64) * CROP_SIZE) @ matrix[:, :2].T + matrix[:, 2]
     return FacePoints(tuple((float(x), float(y)) for x, y in seen))
 
 

@@ -23,7 +23,7 @@ from inversion_core.errors import MissingResource, NoFace, ProjectUnreadable
 from inversion_core.image import write_atomic
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
-from inversion_core.portrait import Portrait
+from inversion_core.portrait import FacePoints, Portrait, Square
 from inversion_core.rendering import Rendering
 from inversion_core.task import Progress
 
@@ -54,6 +54,7 @@ class BallEngine:
         self.roles: dict[str, str] = {}
         self.mesh_options: list = []
         self.strokes: list = []
+        self.by_hand = False
 
     def load_model(self, path=None):
         if path is not None and path.name == "gone":
@@ -82,6 +83,32 @@ class BallEngine:
 
     def faces(self, source, name=""):
         return ((0.1, 0.1, 0.5, 0.5), (0.6, 0.1, 0.9, 0.5))
+
+    def picture(self, source, name=""):
+        from app.engine import Picture
+
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        rows, columns = np.mgrid[:300, :400]
+        photo = np.stack([columns % 256, rows % 256, rows * 0], 2).astype(np.uint8)
+        return Picture(content, name or Path(source).name, photo, (600, 800))
+
+    def takes_by_hand(self, model):
+        return self.by_hand
+
+    def marks_of(self, portrait):
+        if isinstance(portrait.marks, FacePoints):
+            return Square((400, 300), 200), portrait.marks
+        points = FacePoints(((350, 280), (450, 280), (400, 330), (370, 370), (430, 370)))
+        return portrait.marks or Square((400, 300), 200), points
+
+    def hand_preview(self, picture, marks, size):
+        from inversion_core.manual_alignment import hand_preview
+
+        return hand_preview(picture.photo, picture.full, marks, size, picture.name)
+
+    def portrait_by_hand(self, source, marks, name):
+        portrait = self.open_portrait(b"", name)
+        return replace(portrait, landmarks=portrait.landmarks * np.nan, marks=marks, source=source)
 
     def corrected(self, portrait, landmarks):
         return replace(portrait, landmarks=landmarks)

@@ -1,5 +1,7 @@
 """Portraits by hand: the crop that was chosen, and the camera behind five points."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,17 @@ from inversion_core import landmark_tables as table
 from inversion_core.camera import Camera
 from inversion_core.errors import BadInput, ImageUnreadable
 from inversion_core.image import encode
-from inversion_core.manual_alignment import portrait_from_crop, portrait_from_points
+from inversion_core.manual_alignment import (
+    hand_preview,
+    points_of,
+    portrait_by_hand,
+    portrait_from_crop,
+    portrait_from_points,
+    square_of,
+)
+from inversion_core.portrait import Square
+
+FACE = Square((300, 200), 180, 0.0, float(np.radians(10)), float(np.radians(5)))
 
 
 def photo(width=300, height=200):
@@ -59,3 +71,37 @@ def test_impossible_marks_are_said():
             portrait_from_points(source, points)
     with pytest.raises(ImageUnreadable):
         portrait_from_crop(b"text", (1, 1), 10)
+
+
+def test_marks_are_in_pixels_of_the_file_even_where_fewer_are_decoded(monkeypatch):
+    source = encode(photo(600, 400))
+    marks = Square((300, 200), 150, 0.2, 0.1, 0.0)
+    whole = portrait_by_hand(source, marks)
+    monkeypatch.setattr("inversion_core.image.WORKING_MEGAPIXELS", 600 * 400 / 4e6)
+    less = portrait_by_hand(source, marks)
+    assert np.abs(less.image.astype(int) - whole.image).max() < 6
+    np.testing.assert_allclose(less.crop_to_photo, whole.crop_to_photo / 2, atol=0.01)
+    assert square_of(less) == marks and less.camera.angles == whole.camera.angles
+    automatic = replace(less, marks=None)
+    assert square_of(automatic).centre == pytest.approx((300, 200), abs=0.1)
+    assert square_of(automatic).roll == pytest.approx(0.2, abs=1e-5)
+
+
+def test_a_preview_is_what_comes_of_it():
+    source = encode(photo(600, 400))
+    for marks in (Square((300, 200), 150, 0.2, 0.1, 0.0), points_of(portrait_by_hand(source, FACE))):
+        preview, portrait = (
+            hand_preview(photo(300, 200), (400, 600), marks, 128),
+            portrait_by_hand(source, marks),
+        )
+        assert np.abs(preview.crop.astype(int) - portrait.image[2::4, 2::4]).max() < 8
+        np.testing.assert_allclose(preview.camera.label(), portrait.camera.label())
+        found, expected = preview.square, square_of(portrait)
+        assert found.centre == pytest.approx(expected.centre, abs=0.01)
+        assert (found.side, found.roll) == pytest.approx((expected.side, expected.roll), abs=0.01)
+    # A square's points are where its own camera expects them: marking them finds the square again.
+    again = hand_preview(photo(), (400, 600), hand_preview(photo(), (400, 600), FACE, 64).points, 64).square
+    assert again.centre == pytest.approx(FACE.centre, abs=4) and again.side == pytest.approx(
+        FACE.side, rel=0.05
+    )
+    assert np.degrees((again.yaw, again.pitch)) == pytest.approx((10, 5), abs=2.5)
