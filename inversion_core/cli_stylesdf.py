@@ -1,4 +1,4 @@
-"""The command line's part for StyleSDF and E3DGE: ``facet models add-e3dge``, ``facet train e3dge``."""
+"""The command line's part for StyleSDF and E3DGE: adding the model, training it, comparing its refinements."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from inversion_core.cli_train import train
 from inversion_core.console import run
 from inversion_core.errors import UsageError
 
@@ -32,6 +33,18 @@ def add_e3dge(runner: Path, generator: Path, pose: Path, boundaries: Path | None
     click.echo(str(folder))
 
 
+def _networks(generator: Path | None, pose: Path | None, seed: int):
+    """Sizes, and generator and pose network of official files, or small untrained ones."""
+    from inversion_core.checkpoints.stylesdf import E3DGESettings, load_pose_network, load_stylesdf
+    from inversion_core.training.e3dge_small import small_networks, small_settings
+
+    if (generator is None) != (pose is None):
+        raise UsageError("--generator and --pose belong together.", "Give both files, or neither.")
+    if generator is None:
+        return small_settings(), small_networks(seed)
+    return E3DGESettings(), (load_stylesdf(generator), load_pose_network(pose))
+
+
 @click.command()
 @click.option("--generator", type=PATH, help="StyleSDF's ffhq1024x1024.pt; a small untrained one if none.")
 @click.option("--pose", type=PATH, help="StyleSDF's ffhq_vol_renderer.pt, needed with --generator.")
@@ -48,18 +61,11 @@ def e3dge(
     generator, pose, reals, steps, alignment_steps, hybrid_steps, batch, rate, seed, device, out
 ) -> None:
     """Train E3DGE's encoders for a StyleSDF generator; goes on where it was stopped."""
-    from inversion_core.checkpoints.stylesdf import E3DGESettings, load_pose_network, load_stylesdf
     from inversion_core.model import pick_device
     from inversion_core.training.e3dge import E3DGETrainer, E3DGETraining, train_e3dge
     from inversion_core.training.e3dge_reals import PictureFolder
-    from inversion_core.training.e3dge_small import small_networks, small_settings
 
-    if (generator is None) != (pose is None):
-        raise UsageError("--generator and --pose belong together.", "Give both files, or neither.")
-    if generator is None:
-        sizes, networks = small_settings(), small_networks(seed)
-    else:
-        sizes, networks = E3DGESettings(), (load_stylesdf(generator), load_pose_network(pose))
+    sizes, networks = _networks(generator, pose, seed)
     settings = E3DGETraining(
         global_steps=steps,
         alignment_steps=alignment_steps,
@@ -80,3 +86,40 @@ def e3dge(
     for name, value in vars(after).items():
         click.echo(f"{name}: {getattr(before, name):.6f} -> {value:.6f}")
     click.echo(str(out / "runner.pt"))
+
+
+@train.command("e3dge-refinements")
+@click.option("--generator", type=PATH, help="StyleSDF's ffhq1024x1024.pt; a small untrained one if none.")
+@click.option("--pose", type=PATH, help="StyleSDF's ffhq_vol_renderer.pt, needed with --generator.")
+@click.option("--steps", type=click.IntRange(0), default=100, show_default=True, help="Of the encoder.")
+@click.option("--refine-steps", type=click.IntRange(1), default=100, show_default=True, help="Of either.")
+@click.option("--batch", type=click.IntRange(2), default=4, show_default=True, help="Heads a step.")
+@click.option("--rate", type=click.FloatRange(1e-7, 0.1), default=1e-3, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the table and the weights.")
+def refinements(generator, pose, steps, refine_steps, batch, rate, seed, device, out) -> None:
+    """Compare a hypernetwork with aligned features, trained as long on the same pairs."""
+    from inversion_core.encoders.hypernetwork import HypernetworkSettings
+    from inversion_core.model import pick_device
+    from inversion_core.training.e3dge import E3DGETrainer, E3DGETraining
+    from inversion_core.training.e3dge_refinements import compared_refinements, refinement_table
+
+    sizes, networks = _networks(generator, pose, seed)
+    settings = E3DGETraining(
+        global_steps=steps,
+        alignment_steps=0,
+        hybrid_steps=refine_steps,
+        batch=batch,
+        local_batch=batch,
+        learning_rate=rate,
+        aligner_rate=2 * rate,
+        samples=min(18, sizes.generator.renderer.samples),
+        points=1024 if generator else 64,
+        seed=seed,
+    )
+    hyper = HypernetworkSettings() if generator else HypernetworkSettings((16, 32, 48, 64), 64, 2)
+    chosen = pick_device(device)
+    trainer = E3DGETrainer(*(part.to(chosen) for part in networks), settings, sizes)
+    rows = run(compared_refinements(trainer, out, refine_steps, hyper), "refinements")
+    click.echo(refinement_table(rows))

@@ -162,15 +162,15 @@ class E3DGETrainer:
         weights, view = self.settings.weights, batch.first
         self.model.encoder.train()
         codes = self.model.encode(view.image)
-        seen = self.generator.renderer.shade(self._trace(codes, view), codes.renderer)
+        seen = self.generator.renderer.shade(self.trace(codes, view), codes.renderer)
         losses = {
             "latent": weights.latent * latent_loss(codes, batch.codes),
             "thumb": picture_loss(seen.thumb, view.thumb, weights, self.perceptual),
             **field_losses(self.generator, codes.renderer, batch, weights),
         }
         if self.identity is not None:
-            losses["identity"] = weights.identity * self.identity(self._picture(seen, codes), view.image)
-        self._descend("encoder", losses)
+            losses["identity"] = weights.identity * self.identity(self.picture(seen, codes), view.image)
+        self.descend("encoder", losses)
         self.model.encoder.eval()
         return losses
 
@@ -178,8 +178,8 @@ class E3DGETrainer:
         """Stage 2.1: the second view from residuals aligned to it, without features of the first."""
         codes, weights = self._codes(batch.first), self.settings.weights
         self._train_local(True)
-        losses = self._cross(codes, batch.first, batch.second, False, weights.residual)[0]
-        self._descend("local", losses)
+        losses = self.cross(codes, batch.first, batch.second, False, weights.residual)[0]
+        self.descend("local", losses)
         self._train_local(False)
         return losses
 
@@ -191,21 +191,36 @@ class E3DGETrainer:
             ("there", batch.first, batch.second),
             ("back", batch.second, batch.first),
         ):
-            found, picture = self._cross(self._codes(source), source, target, True, weights.hybrid_residual)
+            found, picture = self.cross(self._codes(source), source, target, True, weights.hybrid_residual)
             losses.update({f"{name} {key}": value for key, value in found.items()})
             pictures.append(picture)
         fake = self._thumbs(torch.cat(pictures))
         doubt = F.softplus(-self.discriminator(fake)[:, :1]).mean()
         losses["adversarial"] = weights.adversarial * doubt
-        self._descend("local", losses)
+        self.descend("local", losses)
         self._train_local(False)
         count = len(batch.first.image)
         reals = batch.first.image if self.reals is None else self.reals(self.step, count)
         verdict = {
             "discriminator": self.discriminator_loss(self._thumbs(reals.to(fake.device)), fake.detach())
         }
-        self._descend("discriminator", verdict)
+        self.descend("discriminator", verdict)
         return {**losses, **verdict}
+
+    def crossed_step(self, batch: PseudoBatch) -> dict[str, float]:
+        """Stage 2.2 without its discriminator: either view from the other by fused features."""
+        losses: dict[str, Tensor] = {}
+        self._train_local(True)
+        for name, source, target in (
+            ("there", batch.first, batch.second),
+            ("back", batch.second, batch.first),
+        ):
+            weight = self.settings.weights.hybrid_residual
+            found, _ = self.cross(self._codes(source), source, target, True, weight)
+            losses.update({f"{name} {key}": value for key, value in found.items()})
+        self.descend("local", losses)
+        self._train_local(False)
+        return {name: loss.item() for name, loss in losses.items()}
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The logistic loss with the R1 penalty. Source: Mescheder et al. 2018."""
@@ -227,8 +242,8 @@ class E3DGETrainer:
         pairs = (
             (inversion.base.thumb, batch.first.thumb),
             (near, batch.near.sdf),
-            (self._picture(other.full, inversion.codes), batch.second.image),
-            (self._picture(other.base, inversion.codes), batch.second.image),
+            (self.picture(other.full, inversion.codes), batch.second.image),
+            (self.picture(other.base, inversion.codes), batch.second.image),
             (other.aligned, self.model.residual(batch.second.image, other.base.thumb)),
         )
         errors = (F.mse_loss(found, true).item() for found, true in pairs)
@@ -278,15 +293,15 @@ class E3DGETrainer:
             optimiser.load_state_dict(state["optimisers"][name])
         self.step = state["iter"]
 
-    def _cross(
+    def cross(
         self, codes: Codes, source: View, target: View, hybrid: bool, residual_weight: float
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The target view from the source's picture: its losses and its picture (N, 3, S, S)."""
         model, weights, renderer = self.model, self.settings.weights, self.generator.renderer
         with torch.no_grad():
-            trace = self._trace(codes, target)
+            trace = self.trace(codes, target)
             base = renderer.shade(trace, codes.renderer)
-            seen = renderer.shade(self._trace(codes, source), codes.renderer)
+            seen = renderer.shade(self.trace(codes, source), codes.renderer)
             residual = model.residual(source.image, seen.thumb)
             wanted = model.residual(target.image, base.thumb)
         aligned = model.aligner(residual, base.thumb)
@@ -296,7 +311,7 @@ class E3DGETrainer:
             reference = model.feature_map(residual, seen.depth, source.azim, source.elev)
             change = hybrid_modulation(model.local, model.fusion, reference, query, base.xyz)
         full = model.shaded(trace, codes, change)
-        picture = self._picture(full, codes)
+        picture = self.picture(full, codes)
         losses = {
             "residual": residual_weight * F.l1_loss(aligned, wanted),
             "thumb": picture_loss(full.thumb, target.thumb, weights, self.perceptual),
@@ -308,12 +323,14 @@ class E3DGETrainer:
         with torch.no_grad():
             return self.model.encode(view.image)
 
-    def _trace(self, codes: Codes, view: View) -> Trace:
+    def trace(self, codes: Codes, view: View) -> Trace:
+        """The view's geometry with this run's samples."""
         return self.generator.renderer.trace(
             codes.renderer, view.azim, view.elev, samples=self.settings.samples
         )
 
-    def _picture(self, seen: VolumeView, codes: Codes) -> Tensor:
+    def picture(self, seen: VolumeView, codes: Codes) -> Tensor:
+        """(N, 3, S, S) what the decoder makes of a view, at the encoder's side."""
         return self.model.pooled(self.generator.decoder(seen.features, codes.decoder, "stored"))
 
     def _thumbs(self, pictures: Tensor) -> Tensor:
@@ -323,7 +340,8 @@ class E3DGETrainer:
         for part in (self.model.local, self.model.aligner, self.model.fusion):
             part.train(training)
 
-    def _descend(self, name: str, losses: dict[str, Tensor]) -> None:
+    def descend(self, name: str, losses: dict[str, Tensor]) -> None:
+        """One step of an optimiser down the sum of the losses."""
         optimiser = self.optimisers[name]
         optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
