@@ -110,6 +110,15 @@ METHODS: tuple[Method, ...] = (
         ),
     ),
     Method(
+        "w+_truncated",
+        "Karras et al. 2019, truncation, in W+",
+        "W+ near the mean",
+        (
+            Stage(s.from_mean, ("ws",), 30, 0.05, ramped, BOTH),
+            Stage(s.widened, ("ws",), 120, 0.05, ramped, BOTH, projection=r.truncated),
+        ),
+    ),
+    Method(
         "image2stylegan++",
         "Abdal et al. 2020",
         "W+ + noise",

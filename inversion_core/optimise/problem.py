@@ -69,7 +69,7 @@ class Moment:
 
 Regulariser = Callable[[Moment], Tensor]
 Start = Callable[[InversionProblem, Point, torch.Generator], Point]
-Projection = Callable[[Point, torch.Generator], None]
+Projection = Callable[[InversionProblem, Point, torch.Generator], None]
 Rate = Callable[[float], float]
 
 

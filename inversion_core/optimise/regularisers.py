@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from inversion_core.optimise.point import Point
-from inversion_core.optimise.problem import Moment
+from inversion_core.optimise.problem import InversionProblem, Moment
 
+TRUNCATION = 1.0
+"""Whitened length of a code beyond which it is drawn back; about 1 for heads of the generator."""
 CLIP = 2.5
 """z beyond this many deviations is drawn again."""
 
@@ -76,7 +78,7 @@ def locality(moment: Moment) -> Tensor:
     return (found - wanted).square().mean()
 
 
-def clipped(point: Point, draws: torch.Generator) -> None:
+def clipped(problem: InversionProblem, point: Point, draws: torch.Generator) -> None:
     """Draws components of z that left the prior anew, in place. Source: Lipton and Tripathi 2017, section 2."""
     with torch.no_grad():
         outside = point.z.abs() > CLIP
@@ -84,7 +86,16 @@ def clipped(point: Point, draws: torch.Generator) -> None:
         point.z.copy_(torch.where(outside, fresh, point.z))
 
 
-def standardised_noise(point: Point, draws: torch.Generator) -> None:
+def truncated(problem: InversionProblem, point: Point, draws: torch.Generator) -> None:
+    """Draws codes that lie far out back towards the mean, in place. Source: Karras et al. 2019, appendix B."""
+    statistics = problem.generator.statistics
+    with torch.no_grad():
+        away = point.ws - statistics.mean
+        length = (away @ statistics.whitener).square().mean(2, keepdim=True).sqrt()
+        point.ws.copy_(statistics.mean + away * (TRUNCATION / length.clamp_min(TRUNCATION)))
+
+
+def standardised_noise(problem: InversionProblem, point: Point, draws: torch.Generator) -> None:
     """Brings the noise maps to mean 0 and variance 1, in place. Source: StyleGAN2, ``projector.py``."""
     with torch.no_grad():
         for noise in point.noise.values():

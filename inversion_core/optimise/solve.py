@@ -126,7 +126,7 @@ def _descended(
         if optimiser is not None:
             optimiser.step()
             if stage.projection is not None:
-                stage.projection(point, draws)
+                stage.projection(problem, point, draws)
         now = time.perf_counter()
         preview = None
         if now - shown >= PREVIEW_SECONDS:

@@ -211,12 +211,21 @@ def test_regularisers_against_closed_forms(problem):
     assert low < 0.05 < high == pytest.approx(4.0)
     z = torch.full((1, 12), 9.0)
     z[0, 0] = 0.5
-    regularisers.clipped(Point(z=z), draws)
+    regularisers.clipped(problem, Point(z=z), draws)
     assert z[0, 0] == 0.5 and z.abs().max() <= regularisers.CLIP
     noise = {"a": 3 + 2 * torch.randn(16, 16, generator=draws)}
-    regularisers.standardised_noise(Point(noise=noise), draws)
+    regularisers.standardised_noise(problem, Point(noise=noise), draws)
     assert float(noise["a"].mean()) == pytest.approx(0, abs=1e-5)
     assert float(noise["a"].square().mean()) == pytest.approx(1, rel=1e-4)
+    statistics = problem.generator.statistics
+    away = problem.generator.mapped(torch.randn(1, 12, generator=draws)) - statistics.mean
+    ws = torch.cat([statistics.mean + 0.01 * away, statistics.mean + 50 * away], 1)
+    near, far = ws[:, 0].clone(), ws[:, 1] - statistics.mean[0]
+    regularisers.truncated(problem, Point(ws=ws), draws)
+    torch.testing.assert_close(ws[:, 0], near)
+    length = ((ws[:, 1] - statistics.mean[0]) @ statistics.whitener).square().mean().sqrt()
+    assert float(length) == pytest.approx(regularisers.TRUNCATION, rel=1e-4)
+    assert float(torch.cosine_similarity(ws[:, 1] - statistics.mean[0], far)) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_projectors_schedule_rises_and_falls():
