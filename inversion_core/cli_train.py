@@ -1,4 +1,4 @@
-"""``facet train``: making the bundled model again."""
+"""``facet train``: making the bundled model again, and adapting encoders to a user's own photos."""
 
 from __future__ import annotations
 
@@ -120,3 +120,36 @@ def small_generator(out: Path, minutes: float, seed: int) -> None:
     from inversion_core.training.small_generator import train_small_generator
 
     click.echo(str(run(train_small_generator(out, minutes, seed), "small generator")))
+
+
+@train.command()
+@click.argument("photos", nargs=-1, required=True, type=FOLDER)
+@out_option
+@click.option("--model", type=FOLDER, help="Whose encoders to adapt; the bundled model's when left out.")
+@click.option("--name", help="Of the adapted model; the name of the output folder when left out.")
+@click.option("--steps", type=click.IntRange(1), help="Of training; 300, or 200 of each stage for E3DGE.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0.05, 0.5),
+    default=0.25,
+    show_default=True,
+    help="Share of the photos that judge and do not train.",
+)
+@device_option
+@click.option("--seed", type=int, default=0, show_default=True)
+def adapt(photos, out: Path, model, name, steps, held_out: float, device: str, seed: int) -> None:
+    """Adapt the encoder to your own PHOTOS (files or folders); it is kept only where that helps.
+
+    Photos never leave this machine. What was held out of training decides; the result is a model for --model NAME.
+    """
+    from inversion_core.training import adapt as adapting
+
+    report = run(adapting.adapt(photos, out, model, name, steps, held_out, seed, device), "adapt")
+    for sentence in report.refused:
+        click.echo(f"left out: {sentence}", err=True)
+    click.echo(f"{report.photos - report.held_out} photos trained, {report.held_out} judged.")
+    for figure, value in report.after.items():
+        click.echo(f"{figure}: {report.before[figure]:.4f} -> {value:.4f}")
+    click.echo(report.why)
+    if report.model is not None:
+        click.echo(f"{report.model}\nUse it: --model {report.model.name}")

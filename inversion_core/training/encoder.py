@@ -20,12 +20,14 @@ from torch import Tensor
 
 from inversion_core.camera import FOCAL
 from inversion_core.encoders.heads import EncoderSizes, HeadEncoder, RawCodes, save_encoder
+from inversion_core.errors import CheckpointRefused
 from inversion_core.generators.heads_field import CanonicalField, load_field
 from inversion_core.generators.template import HeadTemplate, load_template
 from inversion_core.landmark_tables import OVAL
 from inversion_core.task import Progress, Task
 from inversion_core.training.pairs import PairMaker, Truth, noisy_landmarks
 
+STATE_FILE = "encoder_checkpoint.safetensors"
 MODEL = Path(__file__).resolve().parents[2] / "resources" / "models" / "facet-head"
 
 
@@ -80,8 +82,8 @@ def train_encoder(
     out_dir.mkdir(parents=True, exist_ok=True)
     maker = PairMaker(template, field)
     rng = np.random.default_rng(seed)
-    held = yield from _drawn(maker, settings.held_out, np.random.default_rng(seed + 1_000_000))
-    pool = yield from _drawn(maker, settings.pool, rng)
+    held = yield from drawn_pairs(maker, settings.held_out, np.random.default_rng(seed + 1_000_000))
+    pool = yield from drawn_pairs(maker, settings.pool, rng)
     torch.manual_seed(seed)
     sizes = EncoderSizes(
         len(template.identity),
@@ -92,8 +94,8 @@ def train_encoder(
     )
     encoder = HeadEncoder(sizes).to(target)
     optimiser = torch.optim.AdamW(encoder.parameters(), settings.rate, weight_decay=1e-3)
-    losses = _Losses(template, field, target)
-    step, spent = _resume(out_dir, encoder, optimiser)
+    losses = PairLosses(template, field, target)
+    step, spent = restore_state(out_dir / STATE_FILE, encoder, optimiser)
     total, logged, saved, first = max(minutes * 60, 1e-3), spent, spent, True
     while spent < total or step == 0:
         start = time.perf_counter()
@@ -118,22 +120,23 @@ def train_encoder(
         if first or spent - logged > settings.log_every or spent >= total:
             row = {"step": step, "seconds": round(spent, 1), "loss": round(float(loss.detach()), 5)}
             row |= measured(encoder, template, held)
-            _append(out_dir / "encoder_curves.csv", row)
+            append_row(out_dir / "encoder_curves.csv", row)
             logged, first = spent, False
             yield Progress(min(spent / 60, minutes), minutes, f"vertices {row['vertex_error']:.5f}")
         else:
             yield Progress(min(spent / 60, minutes), minutes, "training")
         if spent - saved > settings.checkpoint_every:
-            _checkpoint(out_dir, encoder, optimiser, step, spent)
+            save_state(out_dir / STATE_FILE, encoder, optimiser, step, spent)
             saved = spent
-    _checkpoint(out_dir, encoder, optimiser, step, spent)
+    save_state(out_dir / STATE_FILE, encoder, optimiser, step, spent)
     path = out_dir / "encoder.safetensors"
     record = {"seed": seed, "steps": step, "seconds": round(spent), **measured(encoder, template, held)}
     save_encoder(encoder.cpu(), path, record)
     return path
 
 
-def _drawn(maker: PairMaker, count: int, rng: np.random.Generator) -> Task[Batch]:
+def drawn_pairs(maker: PairMaker, count: int, rng: np.random.Generator) -> Task[Batch]:
+    """That many drawn heads."""
     pictures, truths = [], []
     for i in range(count):
         picture, truth = maker.draw(rng)
@@ -151,7 +154,7 @@ def _replace(pool: Batch, slot: int, picture: NDArray[np.uint8], truth: Truth) -
         values[slot] = getattr(truth, name)
 
 
-class _Losses:
+class PairLosses:
     """Distances that a viewer would see: vertices, projected landmarks, colours; not raw coefficients."""
 
     def __init__(self, template: HeadTemplate, field: CanonicalField, device: torch.device) -> None:
@@ -184,7 +187,7 @@ class _Losses:
         other = other + (raw.hair_colour - truth["hair_colour"]).square().mean() * 5
         other = other + (raw.light - truth["light"]).square().mean() * 3
         other = other + 0.3 * torch.nn.functional.cross_entropy(raw.style, truth["style"].long())
-        return self._geometry(raw, truth) + colours + other
+        return self.geometry(raw, truth) + colours + other
 
     def by_landmarks(
         self, encoder: HeadEncoder, truth: dict[str, NDArray], rng: np.random.Generator
@@ -192,9 +195,10 @@ class _Losses:
         """The geometric losses of heads without pictures."""
         points = noisy_landmarks(truth["landmarks"], OVAL, rng)
         raw = encoder(None, self._put(points))
-        return self._geometry(raw, {name: self._put(values) for name, values in truth.items()})
+        return self.geometry(raw, {name: self._put(values) for name, values in truth.items()})
 
-    def _geometry(self, raw: RawCodes, truth: dict[str, Tensor]) -> Tensor:
+    def geometry(self, raw: RawCodes, truth: dict[str, Tensor]) -> Tensor:
+        """Distances of shape, landmarks and pose; the truth has identity, units, rotation, translation, landmarks."""
         identity = raw.identity - truth["identity"]
         units = raw.units - truth["units"]
         shape = torch.einsum("bk,kpc->bpc", identity, self.identity)
@@ -260,7 +264,8 @@ def measured(encoder: HeadEncoder, template: HeadTemplate, held: Batch) -> dict[
     }
 
 
-def _append(path: Path, row: dict[str, float]) -> None:
+def append_row(path: Path, row: dict[str, float]) -> None:
+    """Adds a row to a CSV file, with the names above the first one."""
     new = not path.is_file()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, list(row))
@@ -269,23 +274,35 @@ def _append(path: Path, row: dict[str, float]) -> None:
         writer.writerow(row)
 
 
-def _checkpoint(folder: Path, encoder: HeadEncoder, optimiser, step: int, spent: float) -> None:
+def save_state(
+    path: Path, encoder: HeadEncoder, optimiser, step: int, spent: float, mark: dict | None = None
+) -> None:
+    """Writes all that a run needs to go on; ``mark`` says what it was a run of."""
     tensors = {f"net.{k}": v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{k}": torch.as_tensor(v).cpu().contiguous() for k, v in state.items()}
-    partial = folder / "encoder_checkpoint.safetensors.part"
-    save_file(tensors, str(partial), metadata={"state": json.dumps({"step": step, "seconds": spent})})
-    partial.replace(folder / "encoder_checkpoint.safetensors")
+    partial = path.with_name(path.name + ".part")
+    record = {"step": step, "seconds": spent, "mark": mark}
+    save_file(tensors, str(partial), metadata={"state": json.dumps(record)})
+    partial.replace(path)
 
 
-def _resume(folder: Path, encoder: HeadEncoder, optimiser) -> tuple[int, float]:
+def restore_state(path: Path, encoder: HeadEncoder, optimiser, mark: dict | None = None) -> tuple[int, float]:
+    """Steps and seconds of the run that is gone on with; (0, 0) where there is none.
+
+    Raises:
+        CheckpointRefused: it was a run of something else than ``mark``.
+    """
     from safetensors import safe_open
 
-    path = folder / "encoder_checkpoint.safetensors"
     if not path.is_file():
         return 0, 0.0
     with safe_open(str(path), framework="pt") as handle:
         state = json.loads(handle.metadata()["state"])
+    if state.get("mark") != mark:
+        raise CheckpointRefused(
+            "The run in this folder has other photos or settings.", "Choose an empty folder."
+        )
     tensors = load_file(str(path))
     encoder.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
     moments: dict[int, dict[str, Tensor]] = {}
