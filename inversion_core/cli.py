@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from inversion_core import cli_compare, cli_official, cli_output, cli_stylesdf, cli_train
+from inversion_core import cli_compare, cli_official, cli_output, cli_restore, cli_stylesdf, cli_train
 from inversion_core.cli_by_hand import by_hand_options, marks_for, open_marked
 from inversion_core.console import EXIT_CODES, manners, run, say
 from inversion_core.errors import FacetError, UsageError
@@ -370,6 +370,7 @@ facet.add_command(cli_output.export)
 facet.add_command(cli_output.batch)
 facet.add_command(cli_train.train)
 facet.add_command(cli_compare.compare)
+facet.add_command(cli_restore.restore)
 facet.add_command(cli_official.sample)
 models.add_command(cli_official.add)
 cli_train.train.add_command(cli_official.goae)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
+from inversion_core.restoration import Restoration
 
 CROP_SIZE = 512
 """Side of the aligned crop in pixels. Source: EG3D, FFHQ preprocessing."""
@@ -70,6 +71,7 @@ class Portrait:
         face: which of the photo's faces, 0 the largest.
         crop_to_photo: 2x3 float32, crop pixels -> photo pixels (after EXIF orientation).
         marks: how it was aligned by hand, or None. Its landmarks are then not a number, its person mask is full.
+        restoration: how ``image`` was restored from the photo, or None; ``source`` always is the photo as it was.
     """
 
     image: NDArray[np.uint8]
@@ -81,3 +83,4 @@ class Portrait:
     face: int
     crop_to_photo: NDArray[np.float32]
     marks: Marks | None = None
+    restoration: Restoration | None = None

@@ -20,6 +20,7 @@ from inversion_core.errors import ImageUnreadable, MissingResource, ProjectUnrea
 from inversion_core.image import decode, encode, read_bytes, write_atomic
 from inversion_core.model import FaceModel
 from inversion_core.portrait import CROP_SIZE, CropLabel, FacePoints, Marks, Portrait, Square
+from inversion_core.restoration import IRISES, Restoration, Tint
 
 VERSION = 2
 """2 added further photos; projects of version 1 have none."""
@@ -59,6 +60,14 @@ class BlendValues(msgspec.Struct):
     expression: float
 
 
+class RestorationValues(msgspec.Struct):
+    """How the photo was restored; the damaged pixels are the array ``restoration.damaged``."""
+
+    tint: Tint | None
+    denoise: float
+    sharpen: float
+
+
 class Manifest(msgspec.Struct):
     """``project.json``."""
 
@@ -76,6 +85,7 @@ class Manifest(msgspec.Struct):
     snapshots: dict[str, dict[str, float]] = {}
     marks: dict[str, list[float]] = {}
     """How the photo was aligned by hand: "square", "points" or "label" and its numbers; empty if it was not."""
+    restoration: RestorationValues | None = None
 
 
 def save_project(project: Project, path: Path, model: FaceModel) -> None:
@@ -113,11 +123,14 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         },
         others=[OtherPhoto(other.name, other.face) for other in inversion.others],
         marks=_as_numbers(portrait.marks),
+        restoration=_as_values(portrait.restoration),
     )
     arrays = {f"detail.{name}": np.ascontiguousarray(a) for name, a in model.pack(inversion).items()}
     arrays |= _portrait_arrays(portrait, "portrait.")
     for number, other in enumerate(inversion.others, 1):
         arrays |= _portrait_arrays(other, f"also.{number}.")
+    if portrait.restoration is not None and portrait.restoration.damaged is not None:
+        arrays["restoration.damaged"] = portrait.restoration.damaged.astype(np.uint8)
     if project.inversion.keep is not None:
         arrays["keep"] = np.round(project.inversion.keep * 255).astype(np.uint8)
     if blend is not None:
@@ -187,7 +200,8 @@ def load_project(path: Path, model: FaceModel) -> Project:
         if values is not None:
             partner = _portrait(members, arrays, "blend/", "blend.portrait.", values.name, values.face)
         camera = Camera.from_label(manifest.camera)
-        portrait = replace(portrait, marks=_as_marks(manifest.marks))
+        restoration = _as_restoration(manifest.restoration, arrays.get("restoration.damaged"))
+        portrait = replace(portrait, marks=_as_marks(manifest.marks), restoration=restoration)
     except (KeyError, ValueError, TypeError, ImageUnreadable) as error:
         raise ProjectUnreadable(
             f"The contents of {path.name} do not fit together.", "Open the photo again, or an older copy."
@@ -302,6 +316,24 @@ def _as_marks(kept: Mapping[str, list[float]]) -> Marks | None:
             return CropLabel(tuple(numbers))
         raise ValueError(f"unknown marks {kind!r}")
     return None
+
+
+def _as_values(restoration: Restoration | None) -> RestorationValues | None:
+    if restoration is None:
+        return None
+    return RestorationValues(restoration.tint, restoration.denoise, restoration.sharpen)
+
+
+def _as_restoration(kept: RestorationValues | None, damaged: np.ndarray | None) -> Restoration | None:
+    """What :func:`_as_values` and the array say; ValueError where that is no restoration."""
+    if kept is None:
+        return None
+    if kept.tint is not None and kept.tint.iris not in ("", *IRISES):
+        raise ValueError(f"unknown eyes {kept.tint.iris!r}")
+    if damaged is not None and damaged.shape != (CROP_SIZE, CROP_SIZE):
+        raise ValueError("unexpected shape of the damage")
+    holes = None if damaged is None else damaged > 0
+    return Restoration(kept.tint, holes, kept.denoise, kept.sharpen)
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

@@ -14,11 +14,12 @@ SKIPPED = {".git", ".venv", "__pycache__", ".ruff_cache", ".pytest_cache"}
 
 # A module imports only modules of its own rank or below; a folder's rank holds for all that is in it.
 RANKS = (
-    ("errors", "task", "quiet", "image", "camera", "compiled"),
+    ("errors", "task", "quiet", "image", "camera", "compiled", "restoration"),
     ("portrait", "latent", "mesh", "rendering", "landmark_tables"),
     ("edit", "model", "protocols"),
     (
         "alignment",
+        "border",
         "faces",
         "metrics",
         "segmentation",
@@ -50,6 +51,8 @@ RANKS = (
         "blend",
         "bundled",
         "keep",
+        "restore",
+        "strokes",
         "several",
         "eg3d_model",
         "stylesdf_model",
@@ -77,6 +80,7 @@ RANKS = (
         "cli_by_hand",
         "cli_compare",
         "cli_official",
+        "cli_restore",
         "cli_output",
         "cli_stylesdf",
         "cli_train",

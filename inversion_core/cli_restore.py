@@ -1,0 +1,117 @@
+"""``facet restore``: an old or damaged photo becomes a whole head in colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+
+from inversion_core.console import run, say
+from inversion_core.restoration import IRISES
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("photo", type=PATH)
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the project.")
+@click.option("--grey", is_flag=True, help="Give a grey or sepia photo colours.")
+@click.option("--mask", type=PATH, help="Picture of the photo's size, white where it is damaged.")
+@click.option("--scratches", is_flag=True, help="Also take fine scratches, found by themselves, for damage.")
+@click.option(
+    "--noise", type=click.FloatRange(0, 60), default=0.0, help="Standard deviation of its noise, of 255."
+)
+@click.option(
+    "--blur", type=click.FloatRange(0, 8), default=0.0, help="Standard deviation of its blur, photo pixels."
+)
+@click.option("--scale", type=click.FloatRange(1, 16), default=1.0, help="How many times it was reduced.")
+@click.option("--skin", type=click.FloatRange(-1, 1), default=0.0, help="With --grey: -1 rosy, 1 golden.")
+@click.option("--hair", type=click.FloatRange(-1, 1), default=0.0, help="With --grey: -1 ash, 1 red.")
+@click.option("--eyes", type=click.Choice(IRISES), help="With --grey; by their brightness when left out.")
+@click.option("--face", type=int, help="Which face of a group, 0 the largest.")
+@click.option("--views", is_flag=True, help="Also write pictures from all sides.")
+@click.option("--model", type=PATH, help="Model folder; the bundled model when left out.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def restore(
+    photo: Path,
+    out: Path,
+    grey,
+    mask,
+    scratches,
+    noise,
+    blur,
+    scale,
+    skin,
+    hair,
+    eyes,
+    face,
+    views,
+    model,
+    as_json,
+) -> None:
+    """Turn a grey, damaged, blurred, noisy or small PHOTO into a .facet project."""
+    from inversion_core import pipeline
+    from inversion_core.contact_sheet import write_views
+    from inversion_core.errors import OutputUnwritable, UsageError
+    from inversion_core.image import encode, read_bytes, read_image
+    from inversion_core.model import load_model
+    from inversion_core.project import Project, save_project
+    from inversion_core.restoration import Restoration, Tint
+    from inversion_core.restore.damage import filled
+    from inversion_core.restore.damage import scratches as found_scratches
+    from inversion_core.restore.photo import crop_mask, restored
+    from inversion_core.segmentation import hair_mask
+
+    loaded = load_model(model)
+    content = read_bytes(photo)
+    holes = None if mask is None else cv2.cvtColor(read_image(mask), cv2.COLOR_RGB2GRAY)
+    if holes is None:
+        portrait = pipeline.open_portrait(content, photo.name, face)
+    else:
+        picture = read_image(photo)
+        if picture.shape[:2] != holes.shape:
+            raise UsageError(
+                f"The mask has {holes.shape[1]} x {holes.shape[0]} pixels, the photo {picture.shape[1]} x "
+                f"{picture.shape[0]}.",
+                "Paint it on a copy of the photo.",
+            )
+        # A face with a hole in it is found more surely with the hole filled somehow.
+        whole = encode(filled(picture, holes > 127))
+        portrait = replace(pipeline.open_portrait(whole, photo.name, face), source=content)
+    damaged = np.zeros(portrait.image.shape[:2], bool) if holes is None else crop_mask(portrait, holes)
+    if scratches:
+        damaged |= found_scratches(portrait.image, portrait.landmarks, hair_mask(portrait))
+    pixels = 1 / max(float(np.hypot(*portrait.crop_to_photo[:, 0])), 1e-6)
+    restoration = Restoration(
+        Tint(skin=skin, hair=hair, iris=eyes or "") if grey else None,
+        damaged if damaged.any() else None,
+        noise,
+        # A mean over ``scale`` pixels blurs by about 0.29 of them.
+        min(float(np.hypot(blur, 0.29 * (scale - 1))) * pixels, 8.0),
+    )
+    if restoration.idle:
+        raise UsageError(
+            "Nothing is to be restored.", "Say what: --grey, --mask, --scratches, --noise, --blur or --scale."
+        )
+    portrait = run(restored(loaded, portrait, restoration), photo.name)
+    inversion = run(pipeline.invert(portrait, loaded), photo.name)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
+        ) from error
+    project = out / f"{photo.stem}.facet"
+    save_project(Project(inversion, {}, inversion.portrait.camera), project, loaded)
+    if views:
+        run(write_views(inversion, loaded, out / photo.stem), f"{photo.name}: views")
+    record = {
+        "photo": str(photo),
+        "project": str(project),
+        "damaged_share": round(float(damaged.mean()), 4),
+        "scores": {name: round(float(value), 4) for name, value in inversion.scores.items()},
+    }
+    say(record, as_json, lambda: iter([str(project)]))
