@@ -33,14 +33,15 @@ def numbers(words: str) -> list[int]:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@click.option("--name", help="Name of the model; the generator's file name when left out.")
+@click.option("--name", help="Name of the model; the generator's file name (E3DGE: stylesdf) when left out.")
 @json_option
 def add(files: tuple[Path, ...], name: str | None, as_json: bool) -> None:
-    """Add official FILES as a model: EG3D (.pkl), GOAE (.pt, both), directions (.npy)."""
-    from inversion_core.checkpoints.install import install_model
+    """Add official FILES as a model: EG3D (.pkl), GOAE (.pt, both), directions (.npy); or E3DGE (.pt, all three,
+    and the folder of its boundaries)."""
+    from inversion_core.checkpoints.companions import identified, install_parts
     from inversion_core.model import read_card
 
-    folder = install_model(files, name)
+    folder = install_parts(identified(files), name or "")
     card = read_card(folder)
     record = {
         "name": card.name,

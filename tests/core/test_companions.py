@@ -1,13 +1,17 @@
 """Official files are told apart by their content, and become models of their kinds."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from official_pickles import write_official
 from stylesdf_cases import small_e3dge_settings, small_networks
 from test_e3dge import official_files
 from test_eg3d import tiny_generator
 
+from inversion_core import cli
 from inversion_core.checkpoints import companions
 from inversion_core.checkpoints.companions import AFA, ENCODER, GENERATOR, POSE, RUNNER, STYLESDF, identified
 from inversion_core.checkpoints.install import AFA_KEY, ENCODER_KEY
@@ -67,3 +71,17 @@ def test_parts_become_models(files, tmp_path, monkeypatch):
     assert folder.name == "stylesdf" and load_model(folder, "cpu").card.kind == "stylesdf"
     with pytest.raises(UsageError, match="no name"):
         companions.install_parts(parts, "../up", tmp_path)
+
+
+def test_the_command_line_tells_files_apart_too(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path)
+    monkeypatch.setattr(
+        "inversion_core.checkpoints.stylesdf_folder.load_e3dge",
+        lambda *paths: load_e3dge(*paths, settings=small_e3dge_settings()),
+    )
+    three = [str(files / f"{name}.pt") for name in ("pose", "runner", "generator")]
+    result = CliRunner().invoke(cli.facet, ["models", "add", *three, "--json"], catch_exceptions=False)
+    assert json.loads(result.output)["kind"] == "stylesdf"
+    assert load_model("stylesdf", "cpu").card.title == "StyleSDF with E3DGE"
+    result = CliRunner().invoke(cli.facet, ["models", "add", *three[:2]])
+    assert isinstance(result.exception, UsageError) and "ffhq1024x1024.pt" in str(result.exception)
