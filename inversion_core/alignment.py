@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from inversion_core import image as pixels
 from inversion_core import landmark_tables as table
+from inversion_core.border import outside_photo
 from inversion_core.camera import RADIUS, Camera, default_intrinsics
 from inversion_core.errors import BadInput, NoFace
 from inversion_core.faces import (
@@ -123,14 +124,6 @@ def continued_outside(crop: NDArray[np.uint8], matrix: NDArray, shape: tuple[int
         share = np.clip(distance / (1.5 * reach) - 0.5, 0, 1)[..., None]
         filled += share * (cv2.GaussianBlur(filled, (0, 0), reach / 2) - filled)
     return np.where(outside[..., None], np.clip(filled + 0.5, 0, 255), crop).astype(np.uint8)
-
-
-def outside_photo(matrix: NDArray, shape: tuple[int, int], size: int) -> NDArray[np.bool_]:
-    """(size, size) True where a crop's pixel centre lies outside the photo of ``shape`` (height, width)."""
-    axis = np.arange(size) + 0.5
-    x = matrix[0, 0] * axis[None] + matrix[0, 1] * axis[:, None] + matrix[0, 2]
-    y = matrix[1, 0] * axis[None] + matrix[1, 1] * axis[:, None] + matrix[1, 2]
-    return (x < 0) | (y < 0) | (x > shape[1]) | (y > shape[0])
 
 
 def crop_landmarks(crop: NDArray[np.uint8], known: NDArray, matrix: NDArray) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.appearance import colour_factors, estimate_light, load_ageing, relit
+from inversion_core.border import made_up
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.errors import ProjectUnreadable
@@ -176,7 +177,8 @@ class BundledModel:
         """What one photo contributes to the head that was fitted to it; the portrait has the fit's camera.
 
         Args:
-            valid: (512, 512) in [0, 1], where the photo shows the truth; elsewhere nothing counts as seen.
+            valid: (512, 512) in [0, 1], where the photo shows the truth; elsewhere, and past the photo's border,
+                nothing counts as seen.
         """
         template = self.template
         coarse = fit.coarse + corrective
@@ -204,7 +206,8 @@ class BundledModel:
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)
         yield Progress(4, 6, "fusing the photo")
-        person = portrait.person if valid is None else portrait.person * valid
+        real = 1 - cv2.GaussianBlur(made_up(portrait).astype(np.float32), (0, 0), 1.5)
+        person = portrait.person * (real if valid is None else real * valid)
         masks = np.ascontiguousarray(np.stack([person, carried], 2), np.float32)
         detail = fuse(
             template,

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.morphology import reconstruction
 
 from inversion_core import landmark_tables as table
+from inversion_core.border import made_up
 from inversion_core.portrait import Portrait
 from inversion_core.quiet import native_stderr_silenced
 
@@ -60,13 +61,18 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
     """(512, 512) float32 in [0, 1], how likely each pixel of the crop is hair (a hat counts as hair).
 
     Where a pixel lies on the face says what to expect; whether its colour is that of the head's top, of
-    the cheeks or of the clothes decides, in three rounds of re-estimating those colours.
+    the cheeks or of the clothes decides, in three rounds of re-estimating those colours. Where the crop reaches
+    past its photo only the place counts, and whether any hair is seen.
     """
     lab, place = _lab(portrait.image), _FacePlace(portrait)
     person = cv2.resize(portrait.person, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
-    solid = person > 0.9
+    real = (
+        cv2.resize((~made_up(portrait)).astype(np.float32), (_WORK, _WORK), interpolation=cv2.INTER_AREA)
+        > 0.9
+    )
+    solid = (person > 0.9) & real
     bins = _colour_bins(lab)
-    skin = (place.depth > 0.10) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
+    skin = real & (place.depth > 0.10) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
     hair = (place.depth < -0.10) & (place.down < -0.25) & solid
     if hair.sum() < 60:  # nothing of the head above the face: begin at the temples
         hair = (place.depth < -0.05) & (place.down < 0) & solid
@@ -81,11 +87,16 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         other = np.where(place.down > 0.7, np.maximum(like_skin, like_clothes - 0.7), like_skin)
         evidence = _blur(np.clip(like_hair - other, -4, 4), 1)
         likely = person / (1 + np.exp(-(prior + evidence)))
-        hair = (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
+        hair = real & (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
         if hair.sum() < 40:
             break
-        skin = skin | ((likely < 0.15) & (place.depth > 0) & ~place.features)
+        skin = skin | (real & (likely < 0.15) & (place.depth > 0) & ~place.features)
         clothes = (place.down > 1.25) & solid & (likely < 0.35)
+    if not real.all():
+        beside = solid & (place.depth < -0.02) & (place.depth > -0.2) & (place.down < 0.2)
+        hairy = float((likely[beside] > 0.5).mean()) > 0.2 if beside.sum() > 40 else bald < 0.5
+        expected = person * (place.depth < 0) / (1 + np.exp(-place.hair_prior()))
+        likely = np.where(real, likely, expected * hairy)
     likely = likely * _grown_from_the_head(likely > 0.5, place.down)
     likely = cv2.morphologyEx(likely.astype(np.float32), cv2.MORPH_CLOSE, _disc(3))
     size = portrait.image.shape[0]

@@ -181,7 +181,7 @@ def fuse(
     skin_colour = (
         np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
     )
-    hair_colour = typical_hair(photo, masks[..., 1], skin_colour)
+    hair_colour = typical_hair(photo, masks.min(-1), skin_colour)
     hair_layer, hair_texture = hair_detail(
         hair, fine, template, camera, photo, masks, hair_colour, skin_colour
     )
@@ -291,7 +291,9 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
     # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
     below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
-    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(person, 0.2, 0.5))
+    # Softly: an edge sharper than the mesh would show its triangles.
+    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 7)[..., None], uv)[:, 0]
+    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.25, 0.75))
     attributes[:, SEEN_STRAIGHT] = np.maximum(straight, trust)
     return Layer(fine, template.faces, attributes)
 

@@ -62,7 +62,7 @@ def hair_detail(
     normals = vertex_normals(hair.vertices, hair.faces)
     head_faces = template.faces[template.skin_faces]
     uv, cosine, visible = seen_by(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
-    hairy = sampled(masks, uv)[:, 1]
+    person, hairy = sampled(masks, uv).T
     facing = smoothstep(cosine, 0.1, 0.4)
     # Past the outline the photo shows background: from there on the hair goes on as beside it.
     within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
@@ -80,7 +80,9 @@ def hair_detail(
     attributes[:, GAIN] = 1
     attributes[:, COLOUR] = hair_colour
     attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5) * smoothstep(within, 0.5, 0.95)
-    attributes[:, SEEN_STRAIGHT] = visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4)
+    attributes[:, SEEN_STRAIGHT] = (
+        visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4) * smoothstep(person, 0.0, 0.05)
+    )
     continued = _continued(
         attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
     )

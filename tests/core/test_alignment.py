@@ -10,6 +10,7 @@ from PIL import Image
 
 from inversion_core import alignment
 from inversion_core import landmark_tables as table
+from inversion_core.border import outside_photo
 from inversion_core.camera import RADIUS, Camera
 from inversion_core.errors import BadInput, ImageUnreadable, NoFace
 
@@ -122,7 +123,7 @@ def _landmarks_of_the_average_face(camera):
 def test_what_lies_outside_the_photo_is_continued_without_a_border():
     photo = skimage.data.astronaut()[60:]  # the hair is cut
     cut = alignment.open_portrait(_png(photo))
-    outside = alignment.outside_photo(cut.crop_to_photo.astype(float), photo.shape[:2], 512)
+    outside = outside_photo(cut.crop_to_photo.astype(float), photo.shape[:2], 512)
     assert 0.05 < outside.mean() < 0.5
     last = int(np.argmin(outside[:, 256]))
     step = np.abs(cut.image[last].astype(float) - cut.image[last - 1]).mean()
@@ -135,7 +136,7 @@ def test_what_lies_outside_the_photo_is_continued_without_a_border():
 def test_nobody_stands_where_the_photo_ends():
     picture = skimage.data.astronaut()[60:215, 165:290]
     cut = alignment.open_portrait(_png(np.ascontiguousarray(picture)), "cut")
-    outside = alignment.outside_photo(cut.crop_to_photo, picture.shape[:2], 512)
+    outside = outside_photo(cut.crop_to_photo, picture.shape[:2], 512)
     top = int(np.argmin(outside[:, 256]))
     assert outside[top + 20 :, :20].all() and not outside[:, 256].all()
     far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5) > 20
