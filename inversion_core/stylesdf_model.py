@@ -135,7 +135,7 @@ class StyleSDFModel:
         several = isinstance(inversion.detail, SeveralInversion)
         views: E3DGEInversion = inversion.detail.views if several else inversion.detail
         arrays = {name: getattr(views, name).cpu().numpy() for name in ("image", "azim", "elev")}
-        arrays = arrays if several else {name: array[0] for name, array in arrays.items()}
+        arrays["image"] = arrays["image"] if several else arrays["image"][0]
         scores = {f"score.{name}": np.float32(inversion.scores[name]) for name in sorted(inversion.scores)}
         return {**arrays, **scores}
 
@@ -147,15 +147,17 @@ class StyleSDFModel:
         """
         side = self.e3dge.encoder.settings.image_size
         count = np.shape(arrays.get("image", ()))[:-3]
-        parts = []
-        for name, shape in {"image": (3, side, side), "azim": (), "elev": ()}.items():
-            if name not in arrays or np.shape(arrays[name]) != (*count, *shape) or count == (0,):
+        number, parts = count[0] if count else 1, []
+        for name, shape in {"image": (*count, 3, side, side), "azim": (number,), "elev": (number,)}.items():
+            # A single angle may come without its axis.
+            array = np.atleast_1d(np.array(arrays.get(name, ()), np.float32))
+            if array.shape != shape or not number:
                 raise ProjectUnreadable(
                     f"The project does not fit the model {self.card.title!r}: {name} is missing or odd.",
                     "Open its photo again instead.",
                 )
-            array = np.array(arrays[name], np.float32).reshape(-1, *shape)
-            parts.append(torch.from_numpy(array).to(self.device))
+            parts.append(torch.from_numpy(array.reshape(number, *shape[-3:] if name == "image" else ())))
+        parts = [part.to(self.device) for part in parts]
         found = invert_several(self.e3dge, *parts) if count else self.e3dge.invert(*parts)
         scores = {
             n.removeprefix("score."): float(np.ravel(v)[0])

@@ -1,8 +1,12 @@
 """StyleSDF with E3DGE behind the interface that every model has."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from stylesdf_cases import small_networks
 
 from inversion_core.camera import Camera
@@ -12,6 +16,7 @@ from inversion_core.geometry.signed_distance import frustum_mesh
 from inversion_core.image import from_signed, to_float
 from inversion_core.model import load_model
 from inversion_core.portrait import Portrait
+from inversion_core.project import Project, load_project, save_project
 from inversion_core.refine.boundaries import Boundary
 from inversion_core.stylesdf_model import StyleSDFModel, _placed
 from inversion_core.task import finish
@@ -94,6 +99,18 @@ def test_a_project_brings_the_inversion_back(model, portrait, inversion):
     np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(ProjectUnreadable, match="azim"):
         model.unpack(portrait, {**arrays, "azim": np.zeros(3, np.float32)})
+
+
+def test_a_project_file_brings_the_inversion_back(model, portrait, inversion, tmp_path):
+    photo = io.BytesIO()
+    Image.fromarray(portrait.image).save(photo, "PNG")
+    whole = replace(inversion, portrait=replace(inversion.portrait, source=photo.getvalue()))
+    save_project(Project(whole, {"Smiling": 0.5}), tmp_path / "head.facet", model)
+    again = load_project(tmp_path / "head.facet", model)
+    assert dict(again.moves) == {"Smiling": 0.5}
+    assert again.inversion.scores == pytest.approx(inversion.scores, rel=1e-6)
+    # Pictures may be kept in half precision.
+    np.testing.assert_allclose(again.inversion.latent.ws, inversion.latent.ws, atol=1e-2)
 
 
 def test_a_model_folder_opens_as_the_same_model(model, portrait, inversion, tmp_path):
