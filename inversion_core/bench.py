@@ -37,7 +37,8 @@ class BenchReport:
 
     Attributes:
         figures: by name, None where nothing could be measured; machine: what it was measured on.
-        curve: milliseconds a frame by size; samples_curve: by samples a side in a pixel, at 256 x 256.
+        curve: milliseconds a frame by size; samples_curve: by samples a side in a pixel, at 256 x 256;
+            planes_curve: by the side of a triplane, for 32 x 32 rays of full-size EG3D.
     """
 
     figures: Mapping[str, float | None]
@@ -45,6 +46,7 @@ class BenchReport:
     curve: Mapping[int, float]
     notes: Mapping[str, str]
     samples_curve: Mapping[int, float] = field(default_factory=dict)
+    planes_curve: Mapping[int, float] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Everything under the names that ``facet bench --json`` documents."""
@@ -53,6 +55,7 @@ class BenchReport:
             **self.figures,
             "frame_ms_by_size": curve,
             "frame_ms_by_samples": {str(count): value for count, value in self.samples_curve.items()},
+            "frame_ms_by_planes": {str(side): value for side, value in self.planes_curve.items()},
             "machine": dict(self.machine),
             "notes": dict(self.notes),
         }
@@ -128,6 +131,8 @@ def run_bench(
         portrait: what is inverted, edited and drawn.
         eg3d: also measure a full-size EG3D network with random weights.
     """
+    from inversion_core.bench_eg3d import measure_eg3d, seconds_by_plane_side
+
     total = 7
     figures: dict[str, float | None] = {}
     yield Progress(0, total, "inverting")
@@ -147,6 +152,7 @@ def run_bench(
     by_samples = {
         count: median_seconds(lambda count=count: swing(256, count), repeats) / FRAMES for count in SAMPLES
     }
+    by_planes = seconds_by_plane_side(repeats)
     figures["orbit_fps_128"], figures["orbit_fps_256"] = 1 / curve[128], 1 / curve[256]
     yield Progress(2, total, "editing")
     slider = model.card.sliders[0]
@@ -168,12 +174,10 @@ def run_bench(
         figures[f"isosurface_{size}_s"] = seconds
     figures["peak_memory_mb"] = peak_memory_mb()
     if eg3d:
-        from inversion_core.bench_eg3d import measure_eg3d
-
         yield Progress(6, total, "EG3D")
         figures |= yield from measure_eg3d(repeats=repeats)
-    curves = [{key: 1e3 * t for key, t in part.items()} for part in (curve, by_samples)]
-    return BenchReport(figures, describe_machine(), curves[0], notes, curves[1])
+    curves = [{key: 1e3 * t for key, t in part.items()} for part in (curve, by_samples, by_planes)]
+    return BenchReport(figures, describe_machine(), curves[0], notes, *curves[1:])
 
 
 def median_ratio(slow: Callable[[], object], fast: Callable[[], object], repeats: int) -> float:

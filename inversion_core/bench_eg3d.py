@@ -11,14 +11,20 @@ from torch import Tensor
 
 from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
 from inversion_core.generators.fast_eg3d import FastView
+from inversion_core.generators.fast_rays import FastRays
+from inversion_core.generators.triplane import OSGDecoder
 from inversion_core.geometry.density_surface import density_surface, grid_points
 from inversion_core.samples import label_of, official_camera, seeded_codes
 from inversion_core.task import Progress, Task, finish
+from inversion_core.volume import camera_rays
 
 DENSE_POINTS = 1 << 20
 """Points on which the dense density is timed; its cost is linear in their number."""
 INSIDE = 0.05
 """Share of the volume that the level leaves inside: about a head's. Random weights have no level of their own."""
+
+PLANE_SIDES = (64, 128, 256, 512)
+RAYS_SIDE = 32
 
 
 def _seconds(job: Callable[[], object]) -> float:
@@ -31,6 +37,23 @@ def likeness(found: Tensor, expected: Tensor) -> float:
     """PSNR in dB of pictures in [-1, 1]."""
     error = float((found.clamp(-1, 1) - expected.clamp(-1, 1)).double().square().mean())
     return 10 * float(np.log10(4 / max(error, 1e-20)))
+
+
+@torch.no_grad()
+def seconds_by_plane_side(repeats: int, sides: tuple[int, ...] = PLANE_SIDES) -> dict[int, float]:
+    """Median seconds of a feature picture of 32 x 32, all samples, by the side of the planes; their content is random."""
+    random = torch.Generator().manual_seed(0)
+    settings, camera = EG3DSettings().volume, official_camera(0.2, 0.1)
+    c = torch.from_numpy(camera.label())[None]
+    origins, directions = camera_rays(c[:, :16].reshape(-1, 4, 4), c[:, 16:].reshape(-1, 3, 3), RAYS_SIDE)
+    decoder, found = OSGDecoder().requires_grad_(False), {}
+    for side in sides:
+        rays = FastRays(torch.randn(1, 3, 32, side, side, generator=random), decoder, settings)
+        times = [
+            _seconds(lambda rays=rays: rays.render(origins[0], directions[0])) for _ in range(repeats + 1)
+        ]
+        found[side] = float(np.median(times[1:]))
+    return found
 
 
 @torch.no_grad()

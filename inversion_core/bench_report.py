@@ -62,6 +62,9 @@ def benchmarks_page(report: BenchReport) -> str:
     if report.samples_curve:
         lines += ["", "Samples a side in each pixel, at 256 × 256:", ""]
         lines += _curve("samples", report.samples_curve)
+    if report.planes_curve:
+        lines += ["", "32 × 32 rays of full-size EG3D, by the side of its planes:", ""]
+        lines += _curve("planes", report.planes_curve)
     notes = [f"- `{name}`: {text}" for name, text in report.notes.items()]
     return "\n".join([*lines, *(["", "## Notes", "", *notes] if notes else []), ""])
 

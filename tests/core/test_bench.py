@@ -89,12 +89,14 @@ def test_ratios_are_of_times_in_the_same_repeat(clock):
 
 def test_every_figure_is_reported():
     model = Flat()
-    report = finish(run_bench(model, SimpleNamespace(camera=Camera.orbit(0.1, 0.0)), repeats=1))
+    report = finish(run_bench(model, SimpleNamespace(camera=Camera.orbit(0.1, 0.0), marks=None), repeats=1))
     record = json.loads(json.dumps(report.as_record()))
     assert set(KEYS) <= set(record)
     assert record["orbit_fps_256"] == pytest.approx(1e3 / record["frame_ms_by_size"]["256"])
     assert record["orbit_speedup_vs_reference"] is None and "plain" in record["notes"]["psnr_vs_reference"]
     assert set(record["frame_ms_by_samples"]) == {"1", "2", "3"}
+    assert set(record["frame_ms_by_planes"]) == {"64", "128", "256", "512"}
+    assert all(value > 0 for value in record["frame_ms_by_planes"].values())
     assert set(model.sculpted) == {256, 512} and (256, 3) in model.drawn
     assert all(moves == {} or -1 <= moves["age"] <= 1 for moves in model.moves)
     assert len({str(moves) for moves in model.moves}) > 2
