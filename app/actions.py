@@ -86,6 +86,16 @@ MENUS: tuple[tuple[str, tuple[Command | None, ...]], ...] = (
             None,
             C("keep", "&Keep regions as in the photo", ("K",), "Paint what edits leave alone", True, True),
             C("free", "&Free kept regions", ("Shift+K",), "Paint it free again", True, True),
+            C("pull", "Pull the &shape", ("G",), "Drag places of the head elsewhere", True, True),
+            C(
+                "pull_both",
+                "Pull both si&des alike",
+                ("Shift+G",),
+                "The other side follows a pull",
+                True,
+                True,
+            ),
+            C("restore", "Restore the p&hoto …", (), "Colour, mend and clean an old photo"),
             C("blend", "&Blend with another person …", (), "Mix in a photo's or project's person"),
             C(
                 "add_photos",

@@ -57,8 +57,11 @@ class ViewCommands(QObject):
     def do_free(self, on: bool) -> None:
         self._paint("free" if on else "")
 
+    def do_pull(self, on: bool) -> None:
+        self._paint("pull" if on else "")
+
     def _paint(self, what: str) -> None:
-        for name in ("keep", "free"):
+        for name in ("keep", "free", "pull"):
             self.actions[name].blockSignals(True)
             self.actions[name].setChecked(name == what)
             self.actions[name].blockSignals(False)

@@ -17,11 +17,12 @@ from app.orbit import View, camera_of, view_of
 from app.pictures import Look
 from app.session import Session
 from app.translations import spoken
-from app.workshop import Opened, Shot, Stroke, Workshop
+from app.workshop import Opened, Pull, Shot, Stroke, Workshop
 from inversion_core.camera import Camera
 from inversion_core.errors import NoFace
 from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.portrait import Marks, Portrait
+from inversion_core.restoration import Restoration
 from inversion_core.task import Progress
 
 
@@ -30,7 +31,8 @@ class Activity:
     """A job of the batch lane.
 
     Attributes:
-        kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "save", "autosave", "mesh",
+        kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "restore", "preview",
+            "scratches", "pull", "save", "autosave", "mesh",
             "turntable", "screenshot", "sheet", "faces", "picture", "align", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
@@ -78,6 +80,9 @@ class Controller(QObject):
         self._studio = Studio(self.engine)
         self._workshop = Workshop(self.engine)
         self._wished_blend: tuple[Any, tuple[float, float, float]] | None = None
+        self._wished_preview: tuple[Any, Restoration] | None = None
+        self._pull: tuple[Any, Pull] | None = None
+        self._wished_pull: tuple[Any, ...] | None = None
         self._activities: dict[int, Activity] = {}
         self._frame_job = 0
         self._posed: Frame | None = None
@@ -224,6 +229,60 @@ class Controller(QObject):
         activity = Activity("blend", self.tr("Mixing two people"), first)
         self._start(activity, lambda: self._workshop.blend(first, other, strengths))
 
+    @property
+    def restores(self) -> bool:
+        """Whether the head that is open can be restored and pulled: one person's, of the bundled model."""
+        inversion = self.session.inversion
+        if inversion is None or self.model is None or inversion.blend is not None:
+            return False
+        return self.model.card.kind == "heads"
+
+    def restore(self, restoration: Restoration) -> None:
+        """Make the head again from its photo, restored."""
+        inversion = self.session.inversion
+        activity = Activity("restore", self.tr("Restoring the photo"), inversion)
+        self._start(activity, lambda: self._workshop.restored(inversion, restoration))
+
+    def preview_restoration(self, inversion: Any, restoration: Restoration) -> None:
+        """Ask for the restored photo; while one is made, only the latest wish is kept."""
+        if any(activity.kind == "preview" for activity in self._activities.values()):
+            self._wished_preview = (inversion, restoration)
+            return
+        self._wished_preview = None
+        activity = Activity("preview", self.tr("Restoring the photo"), inversion)
+        self._start(activity, lambda: self._workshop.restoration_preview(inversion, restoration))
+
+    def find_scratches(self, inversion: Any) -> None:
+        activity = Activity("scratches", self.tr("Looking for scratches"), inversion)
+        self._start(activity, lambda: self._workshop.scratches(inversion))
+
+    def begin_pull(self) -> None:
+        """The next pull takes hold anew."""
+        self._pull = self._wished_pull = None
+
+    def pull(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        symmetric: bool,
+        aspect: float,
+        gesture: str,
+    ) -> None:
+        """Pull a place of the head to another, both as the viewport shows it; pulls of one gesture are one step."""
+        if self._pull is None:
+            if not self.restores:
+                return
+            self._pull = (self.session.inversion, Pull(self.camera(aspect=aspect), start, symmetric))
+        self._wished_pull = (*self._pull, end, gesture)
+        if not any(activity.kind == "pull" for activity in self._activities.values()):
+            self._start_pull()
+
+    def _start_pull(self) -> None:
+        inversion, pull, end, gesture = self._wished_pull
+        self._wished_pull, moves = None, dict(self.session.moves)
+        activity = Activity("pull", self.tr("Pull the shape"), (self.session.inversion, gesture))
+        self._start(activity, lambda: self._workshop.pulled(inversion, moves, pull, end))
+
     def brush(
         self, places: tuple[tuple[float, float], ...], radius: float, erase: bool, aspect: float
     ) -> None:
@@ -336,6 +395,16 @@ class Controller(QObject):
             self.session.set_inversion(result, self.tr("Align by hand"))
         elif activity.kind == "more" and self.session.inversion is activity.context:
             self.session.set_inversion(replace(result, keep=activity.context.keep), activity.doing)
+        elif activity.kind == "restore" and self.session.inversion is activity.context:
+            kept = replace(result, keep=activity.context.keep)
+            self.session.set_inversion(kept, self.tr("Restore the photo"))
+        elif activity.kind == "pull" and self.session.inversion is activity.context[0]:
+            if result is not None:
+                self.session.set_inversion(result, activity.doing, activity.context[1])
+            if self._wished_pull is not None:
+                self._start_pull()
+        elif activity.kind == "preview" and self._wished_preview is not None:
+            self.preview_restoration(*self._wished_preview)
         elif activity.kind == "brush" and self.session.inversion is activity.context:
             self.session.set_inversion(result, activity.doing)
         elif activity.kind == "blend" and self.session.inversion is activity.context:

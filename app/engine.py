@@ -18,6 +18,7 @@ from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.mesh import Mesh
 from inversion_core.portrait import FacePoints, Marks, Portrait, Square
 from inversion_core.rendering import Rendering
+from inversion_core.restoration import Restoration
 from inversion_core.task import Task
 
 if TYPE_CHECKING:
@@ -80,6 +81,12 @@ class Engine(Protocol):
     def brushed(
         self, inversion: Inversion, moves: Mapping[str, float], stroke: Any, model: Any
     ) -> Inversion: ...
+    def is_grey(self, portrait: Portrait, model: Any) -> bool: ...
+    def restoration_preview(self, inversion: Inversion, restoration: Restoration, model: Any) -> Any: ...
+    def scratches(self, inversion: Inversion) -> Any: ...
+    def restored(self, portrait: Portrait, restoration: Restoration, model: Any) -> Task[Portrait]: ...
+    def gripped(self, inversion: Inversion, moves: Mapping[str, float], pull: Any, model: Any) -> Any: ...
+    def pulled(self, grip: Any, end: tuple[float, float], model: Any) -> Inversion: ...
     def project_model(self, path: Path) -> str: ...
     def models(self) -> list[tuple[str, str, Path]]: ...
     def identified(self, files: Sequence[Path], known: Any) -> Any: ...
@@ -246,6 +253,48 @@ class InversionCore:
         head = edit(inversion, moves, model)
         places, radius, erase = stroke.places, stroke.radius, stroke.erase
         return replace(inversion, keep=brushed(head, inversion.keep, stroke.camera, places, radius, erase))
+
+    def is_grey(self, portrait: Portrait, model: Any) -> bool:
+        """Whether the photo has no colours, was given none, and the model could give it some."""
+        from inversion_core.restore.colour import is_monochrome
+
+        if model.card.kind != "heads" or portrait.restoration is not None:
+            return False
+        return is_monochrome(portrait.image)
+
+    def restoration_preview(self, inversion: Inversion, restoration: Restoration, model: Any) -> Any:
+        from inversion_core.restore.photo import preview
+
+        return preview(model, inversion, restoration)
+
+    def scratches(self, inversion: Inversion) -> Any:
+        """(512, 512) bool, fine lines on the photo's crop that no face has."""
+        from inversion_core.restore.damage import scratches
+        from inversion_core.restore.photo import original_crop
+
+        portrait, hair = inversion.portrait, inversion.detail.masks[..., 1]
+        return scratches(original_crop(portrait), portrait.landmarks, hair)
+
+    def restored(self, portrait: Portrait, restoration: Restoration, model: Any) -> Task[Portrait]:
+        from inversion_core.restore.photo import restored
+
+        return (yield from restored(model, portrait, restoration))
+
+    def gripped(self, inversion: Inversion, moves: Mapping[str, float], pull: Any, model: Any) -> Any:
+        """The grip of a place of the head, or None where there is no skin; ``pull`` is a workshop.Pull."""
+        from inversion_core.errors import BadInput
+        from inversion_core.pipeline import edit
+        from inversion_core.strokes import gripped
+
+        head = edit(inversion, moves, model)
+        with suppress(BadInput):
+            return gripped(model, head, pull.camera, pull.start, symmetric=pull.symmetric)
+        return None
+
+    def pulled(self, grip: Any, end: tuple[float, float], model: Any) -> Inversion:
+        from inversion_core.strokes import pulled
+
+        return pulled(model, grip, end)
 
     def project_model(self, path: Path) -> str:
         from inversion_core.project import project_model

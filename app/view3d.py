@@ -63,6 +63,10 @@ class View3D(QWidget):
     resized = Signal()
     stroked = Signal(tuple, float, bool)
     """A stroke of the brush: places and radius in widths of the square picture, and whether it frees."""
+    pull_began = Signal()
+    pulled = Signal(tuple, tuple, float)
+    """A pull at the head, as it goes on: from where, to where, in widths of the square picture, and that picture's
+    side in shorter sides of the viewport."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -194,6 +198,17 @@ class View3D(QWidget):
         for point in self._stroke:
             painter.drawEllipse(point, BRUSH * self.shorter, BRUSH * self.shorter)
 
+    def _paint_pull(self, painter: QPainter) -> None:
+        """An arrow from where the head is held to where it is pulled."""
+        if len(self._stroke) < 2:
+            return
+        start, end = self._stroke[0], self._stroke[-1]
+        for colour, width in ((QColor(0, 0, 0, 110), 4.0), (self.theme.accent, 2.0)):
+            painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+            painter.drawLine(start, end)
+            painter.setBrush(colour)
+            painter.drawEllipse(start, width, width)
+
     def paint_ground(self, painter: QPainter) -> None:
         """Paint what lies behind heads."""
         ground = QLinearGradient(0, 0, 0, self.height())
@@ -220,7 +235,9 @@ class View3D(QWidget):
                 self._paint_awaited(painter, self.awaited)
             return
         panes = self.panes()
-        if self.painting:
+        if self.painting == "pull":
+            self._paint_pull(painter)
+        elif self.painting:
             self._paint_kept(painter)
         if self.compare is Compare.SPLIT and not self.peeking:
             self._paint_divider(painter, self._divider_at)
@@ -297,7 +314,9 @@ class View3D(QWidget):
     def mousePressEvent(self, event) -> None:
         at = event.position()
         if self.painting and self._gesture(event) == "orbit" and not self._near_divider(at):
-            self._held, self._stroke = ("paint", at), [at]
+            self._held, self._stroke = ("pull" if self.painting == "pull" else "paint", at), [at]
+            if self.painting == "pull":
+                self.pull_began.emit()
             self.update()
         elif self._near_divider(at) and event.button() == Qt.MouseButton.LeftButton:
             self._held = ("divide", at)
@@ -318,6 +337,11 @@ class View3D(QWidget):
         if gesture == "paint":
             self._stroke.append(at)
             self.update()
+        elif gesture == "pull":
+            self._stroke[1:] = [at]
+            places = (self.place_of(point) for point in self._stroke)
+            self.pulled.emit(*places, self.longer / self.shorter)
+            self.update()
         elif gesture == "divide":
             self.divider = float(np.clip(at.x() / max(self.width(), 1), 0.02, 0.98))
             self.update()
@@ -329,8 +353,10 @@ class View3D(QWidget):
             self.ask(zoomed(self.view, float(np.exp(2.5 * (right - down)))))
 
     def mouseReleaseEvent(self, event) -> None:
-        stroke, self._stroke, self._held = self._stroke, [], None
-        if stroke:
+        stroke, self._stroke, held, self._held = self._stroke, [], self._held, None
+        if held is not None and held[0] == "pull":
+            self.update()
+        elif stroke:
             places = tuple(self.place_of(point) for point in stroke)
             self.stroked.emit(places, BRUSH * self.shorter / self.longer, self.painting == "free")
         self.unsetCursor()

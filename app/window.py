@@ -21,6 +21,7 @@ from app.actions import build_menus
 from app.commands_align import AlignCommands
 from app.commands_edit import EditCommands
 from app.commands_file import FileCommands
+from app.commands_mend import MendCommands
 from app.commands_model import ModelCommands, are_model_files
 from app.commands_view import ViewCommands
 from app.controller import Activity, Controller
@@ -75,9 +76,10 @@ class MainWindow(QMainWindow):
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
         self.model_commands = ModelCommands(self, self.controller, self.settings, self._may_replace)
         self.align_commands = AlignCommands(self, self.controller, lambda: self.theme)
+        self.mend_commands = MendCommands(self, self.controller, self.viewport)
         self.actions_by_name, self.menus = build_menus(self, self._handler)
         self.model_commands.fill(self.menus["Model"])
-        self.view_commands.actions = self.actions_by_name
+        self.view_commands.actions = self.mend_commands.actions = self.actions_by_name
         self.recent_menu = self.menus["File"].addMenu(self.tr("Open &recent"))
         self.menus["File"].insertMenu(self.actions_by_name["welcome"], self.recent_menu)
         self.docks = make_docks(
@@ -187,7 +189,7 @@ class MainWindow(QMainWindow):
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""
         commands = (self.file_commands, self.edit_commands, self.view_commands, self.model_commands)
-        owners = (self, *commands, self.align_commands)
+        owners = (self, *commands, self.align_commands, self.mend_commands)
         return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:

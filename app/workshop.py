@@ -19,6 +19,7 @@ from inversion_core.errors import FacetError
 from inversion_core.geometry.mesh_options import MeshOptions
 from inversion_core.image import write_atomic
 from inversion_core.portrait import Marks, Portrait
+from inversion_core.restoration import Restoration
 from inversion_core.task import Progress
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Opened:
 
     Attributes:
         moves, camera, path: of the project; empty, None and None for a photo.
+        grey: whether the photo has no colours and could be given some.
     """
 
     inversion: Inversion
@@ -41,6 +43,7 @@ class Opened:
     camera: Camera | None
     path: Path | None
     snapshots: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ class Stroke:
     erase: bool
 
 
+@dataclass(frozen=True)
+class Pull:
+    """Where the head is taken hold of, in widths of the camera's square picture."""
+
+    camera: Camera
+    start: tuple[float, float]
+    symmetric: bool
+
+
 class Workshop:
     """The batch lane's own place: the engine and the model, loaded once."""
 
@@ -75,6 +87,7 @@ class Workshop:
         self.engine = engine
         self.preferred: Path | None = None
         self._model: Any = None
+        self._held: tuple[Inversion, Pull, Any] | None = None
 
     def model(self) -> Any:
         """The model, loaded on the first call; the bundled one where the preferred one is gone."""
@@ -105,7 +118,7 @@ class Workshop:
         portrait = self.engine.open_portrait(Path(source) if isinstance(source, str) else source, name, face)
         yield Progress(3, 10, "fitting the head", portrait)
         inversion = yield from _from_there(self.engine.invert(portrait, model), 3, 10)
-        return Opened(inversion, model, {}, None, None)
+        return Opened(inversion, model, {}, None, None, grey=self.engine.is_grey(portrait, model))
 
     def picture(self, source: Path | bytes, name: str) -> Steps:
         """The photo, to be looked at."""
@@ -154,6 +167,35 @@ class Workshop:
         """The first mixed with the other."""
         yield Progress(0, 0, "mixing")
         return self.engine.blend(first, other, strengths, self.model())
+
+    def restored(self, inversion: Inversion, restoration: Restoration) -> Steps:
+        """The inversion of the same photo, restored first."""
+        model = self.model()
+        portrait = yield from _from_there(
+            self.engine.restored(inversion.portrait, restoration, model), 0, 6, 10
+        )
+        task = self.engine.invert(portrait, model, inversion.others)
+        return (yield from _from_there(task, 6, 10))
+
+    def restoration_preview(self, inversion: Inversion, restoration: Restoration) -> Steps:
+        """About what the restored photo will look like."""
+        yield Progress(0, 0, "restoring")
+        return self.engine.restoration_preview(inversion, restoration, self.model())
+
+    def scratches(self, inversion: Inversion) -> Steps:
+        """Which pixels of the crop are scratches."""
+        yield Progress(0, 0, "looking for scratches")
+        return self.engine.scratches(inversion)
+
+    def pulled(
+        self, inversion: Inversion, moves: Mapping[str, float], pull: Pull, end: tuple[float, float]
+    ) -> Steps:
+        """The inversion with a place of it pulled elsewhere, or None where there is nothing to take hold of."""
+        yield Progress(0, 0, "pulling")
+        held, model = self._held, self.model()
+        if held is None or held[0] is not inversion or held[1] is not pull:
+            self._held = held = (inversion, pull, self.engine.gripped(inversion, moves, pull, model))
+        return None if held[2] is None else self.engine.pulled(held[2], end, model)
 
     def brushed(self, inversion: Inversion, moves: Mapping[str, float], stroke: Stroke) -> Steps:
         """The inversion with a stroke of the brush that keeps the photo."""

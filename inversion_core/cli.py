@@ -146,13 +146,24 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **b
 @set_option
 @click.option("--like", type=PHOTO, help="Take the sliders of another project; --set comes on top.")
 @click.option("--reset", is_flag=True, help="Start from the untouched head.")
+@click.option(
+    "--drag",
+    "drags",
+    multiple=True,
+    metavar="X,Y:X,Y",
+    help="Pull a place of the head to another, in widths of the photo's view; repeatable.",
+)
+@click.option("--both-sides", is_flag=True, help="With --drag: the other side follows like a mirror image.")
 @click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
 @model_option
 @json_option
-def edit(project: Path, settings, like, reset: bool, out: Path, model, as_json: bool) -> None:
+def edit(
+    project: Path, settings, like, reset: bool, drags, both_sides: bool, out: Path, model, as_json: bool
+) -> None:
     """Move sliders of PROJECT and save it as another."""
     from dataclasses import replace
 
+    from inversion_core.cli_restore import dragged
     from inversion_core.edit import checked_moves
     from inversion_core.project import load_project, open_project, save_project
 
@@ -161,7 +172,10 @@ def edit(project: Path, settings, like, reset: bool, out: Path, model, as_json: 
     if like is not None:
         moves = dict(load_project(like, loaded).moves)
     moves = checked_moves({**moves, **moves_of(settings)}, loaded.card.sliders)
-    save_project(replace(opened, moves=moves), out, loaded)
+    inversion = opened.inversion
+    for drag in drags:
+        inversion = dragged(loaded, inversion, moves, drag, both_sides)
+    save_project(replace(opened, moves=moves, inversion=inversion), out, loaded)
     say({"project": str(out), "moves": moves}, as_json, lambda: iter([str(out)]))
 
 

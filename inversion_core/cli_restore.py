@@ -1,15 +1,19 @@
-"""``facet restore``: an old or damaged photo becomes a whole head in colour."""
+"""``facet restore``: an old or damaged photo becomes a whole head in colour; and the drags of ``facet edit``."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import cv2
 import numpy as np
 
 from inversion_core.console import run, say
+from inversion_core.edit import Inversion
+from inversion_core.errors import OutputUnwritable, UsageError
 from inversion_core.restoration import IRISES
 
 PATH = click.Path(path_type=Path)
@@ -55,7 +59,6 @@ def restore(
     """Turn a grey, damaged, blurred, noisy or small PHOTO into a .facet project."""
     from inversion_core import pipeline
     from inversion_core.contact_sheet import write_views
-    from inversion_core.errors import OutputUnwritable, UsageError
     from inversion_core.image import encode, read_bytes, read_image
     from inversion_core.model import load_model
     from inversion_core.project import Project, save_project
@@ -115,3 +118,27 @@ def restore(
         "scores": {name: round(float(value), 4) for name, value in inversion.scores.items()},
     }
     say(record, as_json, lambda: iter([str(project)]))
+
+
+def dragged(
+    model: Any, inversion: Inversion, moves: Mapping[str, float], drag: str, symmetric: bool
+) -> Inversion:
+    """The inversion with the pull of a word X,Y:X,Y, in widths of the photo's view.
+
+    Raises:
+        UsageError: the word is not of that form, or the head is not one person's of the bundled model.
+        BadInput: there is no skin at the first place.
+    """
+    from inversion_core.strokes import gripped, pulled
+
+    try:
+        start, end = (tuple(float(number) for number in pair.split(",")) for pair in drag.split(":"))
+    except ValueError:
+        start = end = ()
+    if len(start) != 2 or len(end) != 2 or not np.isfinite([*start, *end]).all():
+        raise UsageError(f"{drag!r} is not of the form X,Y:X,Y.", "For example: --drag 0.5,0.6:0.5,0.57")
+    if model.card.kind != "heads" or inversion.blend is not None:
+        raise UsageError("This head cannot be pulled.", "Use one person's head of the bundled model.")
+    camera = inversion.portrait.camera
+    grip = gripped(model, model.edit(inversion, moves), camera, start, symmetric=symmetric)
+    return pulled(model, grip, end)

@@ -54,6 +54,8 @@ class BallEngine:
         self.roles: dict[str, str] = {}
         self.mesh_options: list = []
         self.strokes: list = []
+        self.previews: list = []
+        self.grips: list = []
         self.by_hand = False
 
     def load_model(self, path=None):
@@ -183,6 +185,31 @@ class BallEngine:
     def brushed(self, inversion, moves, stroke, model):
         self.strokes.append(stroke)
         return replace(inversion, keep=np.ones(3, np.float32))
+
+    def is_grey(self, portrait, model):
+        return b"grey" in portrait.source
+
+    def restoration_preview(self, inversion, restoration, model):
+        self.previews.append(restoration)
+        return np.full((512, 512, 3), 120, np.uint8)
+
+    def scratches(self, inversion):
+        found = np.zeros((512, 512), bool)
+        found[100:102, 50:200] = True
+        return found
+
+    def restored(self, portrait, restoration, model):
+        yield Progress(0, 1, "restoring")
+        self.gate.wait(5)
+        return replace(portrait, image=portrait.image + 1, restoration=restoration)
+
+    def gripped(self, inversion, moves, pull, model):
+        self.grips.append(pull)
+        return None if pull.start[0] < 0.2 else (inversion, pull)
+
+    def pulled(self, grip, end, model):
+        self.gate.wait(5)
+        return replace(grip[0], scores={"pulled": end[0] - grip[1].start[0]})
 
     def models(self):
         return list(self.known_models)

@@ -1,0 +1,91 @@
+"""Restoring the photo and pulling the shape: the commands, and the notice on grey photos."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMainWindow, QPushButton
+
+from app.controller import Activity, Controller
+from app.dialog_restore import RestoreDialog
+from app.view3d import View3D
+from app.workshop import Opened
+from inversion_core.restoration import Restoration
+
+PAINTERS = ("keep", "free", "pull")
+"""Commands of which one at most is on: each takes the left button."""
+
+
+class MendCommands(QObject):
+    """``do_NAME`` answers the command of that name."""
+
+    def __init__(self, window: QMainWindow, controller: Controller, viewport: View3D) -> None:
+        super().__init__(window)
+        self.window, self.controller, self.viewport = window, controller, viewport
+        self.session = controller.session
+        self.actions: dict[str, QAction] = {}
+        self.dialog: RestoreDialog | None = None
+        self._tried: tuple[bytes, Restoration] | None = None
+        self._pull = 0
+        self.notice = QPushButton(self.tr("Colour this photo …"))
+        self.notice.setToolTip(self.tr("The photo has no colours; the head could have some."))
+        self.notice.setVisible(False)
+        self.notice.clicked.connect(self._on_notice)
+        window.statusBar().addPermanentWidget(self.notice)
+        controller.done.connect(self._on_done)
+        self.session.document_changed.connect(self._on_document)
+        viewport.pull_began.connect(self._on_began)
+        viewport.pulled.connect(self._on_pulled)
+
+    def do_restore(self) -> None:
+        portrait = self.session.inversion.portrait
+        begun = portrait.restoration or Restoration()
+        # What was asked for and then stopped is not lost.
+        if portrait.restoration is None and self._tried and self._tried[0] is portrait.source:
+            begun = self._tried[1]
+        if self.dialog is not None:
+            self.dialog.close()
+        self.dialog = RestoreDialog(self.controller, self.session.inversion, begun, self.window)
+        self.dialog.asked.connect(self._on_asked)
+        self.dialog.show()
+
+    def _on_notice(self) -> None:
+        self.do_restore()
+        self.dialog.colour_it()
+
+    def _on_asked(self, restoration: Restoration) -> None:
+        self._tried = (self.session.inversion.portrait.source, restoration)
+        self.controller.restore(restoration)
+
+    def _on_done(self, activity: Activity, result: object) -> None:
+        if isinstance(result, Opened):
+            self.notice.setVisible(result.grey)
+        elif activity.kind == "restore":
+            # Holes may have misled the first fit: look from where the photo was taken after all.
+            self.session.reset_view()
+
+    def _on_document(self) -> None:
+        inversion = self.session.inversion
+        if inversion is None or inversion.portrait.restoration is not None:
+            self.notice.setVisible(False)
+        usable = inversion is not None and self.controller.restores
+        for name in ("restore", "pull", "pull_both"):
+            self.actions[name].setEnabled(usable)
+
+    def do_pull(self, on: bool) -> None:
+        if on:
+            for name in PAINTERS[:-1]:
+                self.actions[name].setChecked(False)
+        self.viewport.painting = "pull" if on else ""
+        self.viewport.update()
+
+    def do_pull_both(self, on: bool) -> None:
+        """Nothing but the check mark, which the next pull obeys."""
+
+    def _on_began(self) -> None:
+        self._pull += 1
+        self.controller.begin_pull()
+
+    def _on_pulled(self, start: tuple, end: tuple, aspect: float) -> None:
+        both = self.actions["pull_both"].isChecked()
+        self.controller.pull(start, end, both, aspect, f"pull {self._pull}")

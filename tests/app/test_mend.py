@@ -1,0 +1,116 @@
+"""Restoring the photo and pulling the shape, in the window."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPoint, QPointF, Qt
+
+from inversion_core.restoration import Restoration, Tint
+
+
+def _act(window, name):
+    window.actions_by_name[name].trigger()
+
+
+def test_a_grey_photo_is_offered_colours_and_never_given_any_unasked(qtbot, opened, engine, tmp_path):
+    commands = opened.mend_commands
+    assert not commands.notice.isVisibleTo(opened)
+    photo = tmp_path / "old.jpg"
+    photo.write_bytes(b"grey")
+    opened.open(str(photo))
+    qtbot.waitUntil(lambda: opened.session.inversion.portrait.name == "old.jpg", timeout=5000)
+    assert commands.notice.isVisibleTo(opened)
+    assert opened.session.inversion.portrait.restoration is None and not engine.previews
+    commands.notice.click()
+    qtbot.waitUntil(lambda: bool(engine.previews), timeout=5000)
+    assert engine.previews[-1].tint == Tint()
+    commands.dialog._on_make()
+    qtbot.waitUntil(lambda: opened.session.inversion.portrait.restoration is not None, timeout=5000)
+    assert not commands.notice.isVisibleTo(opened) and not commands.dialog.isVisible()
+    opened.session.undo()
+    assert opened.session.inversion.portrait.restoration is None
+
+
+def test_damage_is_painted_found_and_made_one_step(qtbot, opened, engine):
+    before = opened.session.inversion
+    _act(opened, "restore")
+    dialog = opened.mend_commands.dialog
+    assert not dialog.make.isEnabled()
+    dialog.canvas.resize(512, 512)
+    dialog.canvas.brush = 10
+    dialog.canvas.stroke(QPointF(200, 200), QPointF(300, 200))
+    dialog.canvas.painted.emit()
+    share = dialog.restoration.damaged.sum()
+    assert share > 600 and dialog.make.isEnabled()
+    dialog.find.click()
+    qtbot.waitUntil(lambda: dialog.restoration.damaged[101, 60], timeout=5000)
+    dialog.noise.setValue(80)
+    qtbot.waitUntil(lambda: bool(engine.previews) and engine.previews[-1].denoise == 8, timeout=5000)
+    assert opened.session.inversion is before and not opened.session.can_undo
+    dialog._on_make()
+    qtbot.waitUntil(lambda: opened.session.inversion is not before, timeout=5000)
+    made = opened.session.inversion.portrait.restoration
+    assert made.damaged.sum() == share + 300 and made.denoise == 8 and opened.session.can_undo
+    # Opened again, it shows what was done.
+    _act(opened, "restore")
+    assert np.array_equal(opened.mend_commands.dialog.restoration.damaged, made.damaged)
+    opened.mend_commands.dialog.reject()
+
+
+def test_a_stopped_restoration_loses_nothing(qtbot, opened, engine):
+    before = opened.session.inversion
+    _act(opened, "restore")
+    dialog = opened.mend_commands.dialog
+    dialog.colour.setChecked(True)
+    dialog.hair.setValue(40)
+    engine.gate.clear()
+    dialog._on_make()
+    opened.controller.stop()
+    engine.gate.set()
+    opened.controller.batch.drain(5)
+    qtbot.wait(20)
+    assert opened.session.inversion is before
+    _act(opened, "restore")
+    assert opened.mend_commands.dialog.restoration.tint.hair == 0.4
+    opened.mend_commands.dialog.reject()
+
+
+def test_a_pull_follows_the_hand_and_is_one_step(qtbot, opened, engine):
+    session, view = opened.session, opened.viewport
+    steps = len(session.steps)
+    _act(opened, "pull")
+    middle = QPoint(view.width() // 2, view.height() // 2)
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=middle)
+    for shift in (5, 12, 30):
+        qtbot.mouseMove(view, middle + QPoint(shift, 0))
+    expected = 30 / view.longer
+    qtbot.waitUntil(lambda: abs(session.inversion.scores.get("pulled", 0) - expected) < 1e-6, timeout=5000)
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=middle)
+    assert len(session.steps) == steps + 1 and len(engine.grips) == 1 and not engine.grips[0].symmetric
+    _act(opened, "pull_both")
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=middle)
+    qtbot.mouseMove(view, middle + QPoint(0, 9))
+    qtbot.waitUntil(lambda: len(session.steps) == steps + 2, timeout=5000)
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=middle)
+    assert engine.grips[-1].symmetric
+    session.undo()
+    session.undo()
+    assert "pulled" not in session.inversion.scores
+    _act(opened, "pull")
+    assert opened.viewport.painting == ""
+
+
+def test_beside_the_head_there_is_nothing_to_pull(qtbot, opened, engine):
+    before = opened.session.inversion
+    opened.controller.begin_pull()
+    opened.controller.pull((0.1, 0.1), (0.3, 0.1), False, 1.0, "pull")
+    qtbot.waitUntil(lambda: bool(engine.grips), timeout=5000)
+    opened.controller.batch.drain(5)
+    qtbot.wait(20)
+    assert opened.session.inversion is before
+
+
+def test_the_dialog_says_nothing_of_an_untouched_photo(qtbot, opened):
+    _act(opened, "restore")
+    assert opened.mend_commands.dialog.restoration == Restoration()
+    opened.mend_commands.dialog.reject()
