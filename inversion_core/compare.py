@@ -54,7 +54,8 @@ class MethodFigures:
         distance: of the codes from the generator's distribution; 1 for its own heads.
         edit: cosine of what the generator's edits do here and to the generator's own heads.
         round_trip: edited, inverted again and edited back, how far the codes are from the first, in deviations of w.
-        seconds: of the inversion; megabytes: resident memory above the start, highest of the samples.
+        seconds: of the inversion, on the clock; processor: of it, of all cores together, which other work on the
+            machine does not stretch; megabytes: resident memory above the start, highest of the samples.
         turned_psnr, depth: against the truth at ±30°, where there is one: dB, and share of the head's height.
     """
 
@@ -68,6 +69,7 @@ class MethodFigures:
     edit: float
     seconds: float
     megabytes: float
+    processor: float = float("nan")
     round_trip: float = float("nan")
     turned_psnr: float = float("nan")
     depth: float = float("nan")
@@ -166,7 +168,7 @@ def compare_photos(
         for number, name in enumerate(names):
             done = index * len(names) + number
             yield Progress(done, total, f"{portrait.name}: {name}")
-            watch, again = _Memory(), float("nan")
+            watch, again = _Cost(), float("nan")
             with watch:
                 if name == FACET:
                     inversion = yield from _placed(bundled.invert(portrait), done, total)
@@ -188,7 +190,7 @@ def compare_photos(
                 if round_trip:
                     again = yield from _placed(_edited_back(problem, method, solution, speed), done, total)
             row, shown = _measured(name, inversion, model, portrait, distance, edit, watch.megabytes)
-            row = replace(row, round_trip=again)
+            row = replace(row, round_trip=again, processor=watch.processor)
             if truth is not None:
                 turned, depth = truth(index, inversion, model)
                 row = replace(row, turned_psnr=turned, depth=depth)
@@ -322,15 +324,15 @@ def _placed(task: Task, done: int, total: int) -> Task:
         task.close()
 
 
-class _Memory:
-    """Resident memory above the start in megabytes, sampled every 50 ms; NaN where the system does not say."""
+class _Cost:
+    """Processor seconds, and resident memory above the start in megabytes, sampled every 50 ms; NaN where unknown."""
 
     def __init__(self) -> None:
-        self.megabytes = float("nan")
+        self.megabytes = self.processor = float("nan")
 
-    def __enter__(self) -> _Memory:
+    def __enter__(self) -> _Cost:
         self._stop, self._start = threading.Event(), _resident()
-        self._most = self._start
+        self._most, self._began = self._start, time.process_time()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
         return self
@@ -340,6 +342,7 @@ class _Memory:
             self._most = max(self._most, _resident())
 
     def __exit__(self, *error: object) -> None:
+        self.processor = time.process_time() - self._began
         self._stop.set()
         self._thread.join()
         if self._start > 0:

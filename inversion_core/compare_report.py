@@ -20,6 +20,7 @@ COLUMNS = (
     ("edit agreement", "edit", "{:.2f}"),
     ("round trip", "round_trip", "{:.2f}"),
     ("seconds", "seconds", "{:.2f}"),
+    ("processor s", "processor", "{:.2f}"),
     ("MB", "megabytes", "{:.0f}"),
 )
 """Heading, field of ``MethodFigures``, and how it is written."""
@@ -61,12 +62,18 @@ def target_sentence(comparison: Comparison, rival: str = "pti") -> str:
             own["novel"] > other["novel"],
         ),
         (
-            f"{other['seconds'] / own['seconds']:.0f} times less time, of 100",
+            f"{other['seconds'] / own['seconds']:.0f} times less time{_less_work(own, other)}, of 100",
             other["seconds"] >= 100 * own["seconds"],
         ),
     )
     words = "; ".join(f"{text}: {'met' if met else 'not met'}" for text, met in checks)
     return f"{FACET} against {rival}: {words}."
+
+
+def _less_work(own: dict[str, float], other: dict[str, float]) -> str:
+    """How much less processor time, in brackets; empty where it is not known."""
+    ratio = other["processor"] / own["processor"]
+    return f" ({ratio:.0f} times less processor time)" if np.isfinite(ratio) else ""
 
 
 def comparison_sheet(comparison: Comparison) -> NDArray[np.uint8]:

@@ -92,7 +92,7 @@ def test_a_small_comparison(portrait, generator):
     assert facet.turned_psnr == 20.0 and facet.depth == 0.01
     assert w.round_trip > 0 and np.isnan(facet.round_trip)
     assert np.isfinite(w.distance) and -1 <= w.edit <= 1 and np.isnan(facet.edit)
-    assert w.seconds > 0 and facet.seconds > 0
+    assert w.seconds > 0 and facet.seconds > 0 and w.processor > 0
     assert comparison_sheet(result).shape[0] > 0
     assert comparison_plot(result).shape == (620, 960, 3)
     record = result.as_record()
