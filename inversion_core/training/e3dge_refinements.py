@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from inversion_core.encoders.hypernetwork import Hypernetwork, HypernetworkSettings
@@ -29,13 +31,15 @@ class Refinement:
 
     Attributes:
         name: of the way; front, novel: mean squared errors of held-out heads' pictures, in the view that was given
-            and in another; seconds, steps: of its training; parameters: that it adds to the encoder.
+            and in another; seconds, processor_seconds, steps: of its training, the clock's and what this process had of
+            the processor; parameters: that it adds to the encoder.
     """
 
     name: str
     front: float
     novel: float
     seconds: float
+    processor_seconds: float
     steps: int
     parameters: int
 
@@ -113,16 +117,16 @@ def compared_refinements(
         turn = min(1.0, 2 * step / max(steps, 1))
         return trainer.pairs.batch(start + step, trainer.settings.local_batch, turn)
 
-    spent = {"aligned features": 0.0, "hypernetwork": 0.0}
+    spent = {"aligned features": np.zeros(2), "hypernetwork": np.zeros(2)}
     for step in range(steps):
-        batch, began = pairs(step), time.perf_counter()
+        batch, began = pairs(step), _clocks()
         loss = trainer.crossed_step(batch)
-        spent["aligned features"] += time.perf_counter() - began
+        spent["aligned features"] += _clocks() - began
         yield Progress(start + step + 1, total, f"aligned features: {sum(loss.values()):.4f}")
     for step in range(steps):
-        batch, began = pairs(step), time.perf_counter()
+        batch, began = pairs(step), _clocks()
         loss = hyper.advance(batch)
-        spent["hypernetwork"] += time.perf_counter() - began
+        spent["hypernetwork"] += _clocks() - began
         yield Progress(start + steps + step + 1, total, f"hypernetwork: {sum(loss.values()):.4f}")
     rows = _measured(trainer, hyper, spent, steps, held_out)
     write_atomic(folder / "refinements.md", refinement_table(rows).encode())
@@ -132,9 +136,14 @@ def compared_refinements(
     return rows
 
 
+def _clocks() -> NDArray[np.float64]:
+    """Seconds by the clock, and of the processor."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 @torch.no_grad()
 def _measured(
-    trainer: E3DGETrainer, hyper: HypernetworkTrainer, spent: dict[str, float], steps: int, held_out: int
+    trainer: E3DGETrainer, hyper: HypernetworkTrainer, spent: dict[str, NDArray], steps: int, held_out: int
 ) -> list[Refinement]:
     model = trainer.model
     batch = trainer.pairs.batch(trainer.settings.steps + 2 * steps + 1, held_out)
@@ -155,22 +164,28 @@ def _measured(
 
     local = [p for part in (model.local, model.aligner, model.fusion) for p in part.parameters()]
     ways = (
-        ("codes alone", plain, 0.0, 0, []),
+        ("codes alone", plain, np.zeros(2), 0, []),
         ("aligned features", aligned, spent["aligned features"], steps, local),
         ("hypernetwork", steering, spent["hypernetwork"], steps, list(hyper.network.parameters())),
     )
     rows = []
     for name, draw, seconds, count, parameters in ways:
         errors = [F.mse_loss(model.pooled(draw(view)), view.image).item() for view in (first, second)]
-        rows.append(Refinement(name, *errors, seconds, count, sum(p.numel() for p in parameters)))
+        rows.append(
+            Refinement(name, *errors, *map(float, seconds), count, sum(p.numel() for p in parameters))
+        )
     return rows
 
 
 def refinement_table(rows: list[Refinement]) -> str:
     """The comparison as markdown."""
-    lines = ["| refinement | front | novel view | seconds | steps | parameters |", "| --- " * 6 + "|"]
+    lines = [
+        "| refinement | front | novel view | seconds | of the processor | steps | parameters |",
+        "| --- " * 7 + "|",
+    ]
     for r in rows:
+        seconds = f"{r.seconds:.1f} | {r.processor_seconds:.1f}"
         lines.append(
-            f"| {r.name} | {r.front:.5f} | {r.novel:.5f} | {r.seconds:.1f} | {r.steps} | {r.parameters:,} |"
+            f"| {r.name} | {r.front:.5f} | {r.novel:.5f} | {seconds} | {r.steps} | {r.parameters:,} |"
         )
     return "\n".join(lines) + "\n"
