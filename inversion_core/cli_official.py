@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
 
 from inversion_core.console import run, say
-from inversion_core.errors import UsageError
+from inversion_core.errors import BadInput, UsageError
 
 PATH = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -50,6 +51,75 @@ def add(files: tuple[Path, ...], name: str | None, as_json: bool) -> None:
         "sliders": [s.name for s in card.sliders],
     }
     say(record, as_json, lambda: (f"{card.title}: {folder}", *(f"  {s.name}" for s in card.sliders)))
+
+
+@click.command("find-directions")
+@click.argument("model", type=PATH)
+@click.option(
+    "--components", type=click.IntRange(1, 64), help="So many principal components of W (GANSpace)."
+)
+@click.option("--styles", type=click.IntRange(1, 64), help="So many of the style layers' own (SeFa).")
+@click.option("--labels", type=PATH, help="Lines of a seed of facet sample and its score (SVM).")
+@click.option("--name", help="Of the attribute in --labels; the file's name when left out.")
+@click.option(
+    "--without", "others", multiple=True, help="A slider that the new one must not move; repeatable."
+)
+@json_option
+def find_directions(model: Path, components, styles, labels, name, others, as_json: bool) -> None:
+    """Find edit directions for an added MODEL and keep them as its sliders."""
+    from inversion_core import directions as d
+    from inversion_core.checkpoints import load_generator
+    from inversion_core.checkpoints.install import checked_name, model_place
+    from inversion_core.samples import label_of, official_camera, seeded_codes
+
+    if not (components or styles or labels):
+        raise UsageError("There is nothing to find.", "Give --components N, --styles N or --labels FILE.")
+    folder = model_place(model)
+    if folder.is_file():
+        raise UsageError(f"{folder.name} is no added model.", "Add it first: facet models add.")
+    generator = load_generator(folder)
+    settings = generator.settings
+    known = {x.name: x for x in d.installed_directions(folder, generator.num_ws, settings.w_dim)}
+    if missing := [other for other in others if other not in known]:
+        raise UsageError(
+            f"There is no direction {missing[0]!r}.", f"There are: {', '.join(sorted(known)) or 'none'}."
+        )
+    found: list[d.EditDirection] = []
+    if components:
+        front = official_camera(0, 0, settings.camera_pivot, settings.camera_radius)
+        codes = d.random_codes(generator, 10_000, label_of(front, generator)).cpu().numpy()
+        found += d.principal_directions(codes, components, generator.num_ws)
+    if styles:
+        found += d.weight_directions(generator, styles)
+    if labels:
+        seeds, scores = labelled_seeds(labels)
+        codes = np.array([seeded_codes(generator, seed)[0, 0].cpu().numpy() for seed in seeds])
+        attribute = checked_name(name or labels.stem)
+        found.append(d.svm_direction(attribute, codes, scores, generator.num_ws))
+    found = [d.without(direction, [known[other] for other in others]) for direction in found]
+    sliders = d.install_directions(folder, found)
+    record = {"model": str(folder), "found": [x.name for x in found], "sliders": [s.name for s in sliders]}
+    say(record, as_json, lambda: (f"{x.name}  {x.source}" for x in found))
+
+
+def labelled_seeds(path: Path) -> tuple[list[int], list[float]]:
+    """Seeds and their scores of a text file with one of each in a line.
+
+    Raises:
+        BadInput: it cannot be read, or a line is of another form.
+    """
+    try:
+        rows = [line.replace(",", " ").split() for line in path.read_text("utf-8-sig").splitlines()]
+        pairs = [(int(seed), float(score)) for seed, score in (row for row in rows if row)]
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}).", "Give a text file.") from error
+    except ValueError as error:
+        raise BadInput(
+            f"{path.name} is no list of labels.", "Each line holds a seed and its score, such as: 12 0.8"
+        ) from error
+    if any(not 0 <= seed < 1 << 32 for seed, _ in pairs) or len({seed for seed, _ in pairs}) < len(pairs):
+        raise BadInput(f"{path.name} names a seed twice, or one that is none.", "Give each seed once.")
+    return [seed for seed, _ in pairs], [score for _, score in pairs]
 
 
 @click.command()

@@ -11,12 +11,14 @@ from official_pickles import tiny_generator, write_official
 from inversion_core import cli, cli_official
 from inversion_core.checkpoints import load_generator, load_goae
 from inversion_core.checkpoints.install import install_model, installed_models
+from inversion_core.directions import installed_directions
 from inversion_core.encoders.goae import GOAEEncoder, GOAESettings
 from inversion_core.encoders.swin import SwinSettings
-from inversion_core.errors import CheckpointRefused, UsageError
+from inversion_core.errors import BadInput, CheckpointRefused, UsageError
 from inversion_core.generators.triplane import VolumeSettings
 from inversion_core.model import load_model
 from inversion_core.refine.afa import AFA, AFASettings
+from inversion_core.samples import seeded_codes
 
 SWIN = SwinSettings(64, 4, 8, (1, 1, 2, 1), (1, 2, 2, 4), 4, (3, 3, 3, 2))
 ENCODER = GOAESettings(swin=SWIN, hidden=48)
@@ -176,3 +178,38 @@ def test_a_project_is_opened_with_the_model_it_was_made_with(monkeypatch, tmp_pa
     assert project.open_project(tmp_path / "a.facet", tmp_path)[1] == str(tmp_path)
     with pytest.raises(MissingResource):
         project.open_project(tmp_path / "a.facet", tmp_path / "gone")
+
+
+def test_directions_are_found_for_a_model_and_become_sliders(files, tmp_path):
+    folder = install_model([files / "small.pkl", files / "age.npy"])
+    generator = load_generator(folder)
+    normal = np.random.default_rng(0).normal(size=512)
+    seeds = range(40)
+    scores = [seeded_codes(generator, seed)[0, 0].numpy() @ normal for seed in seeds]
+    lines = [f"{seed}, {score:.4f}" for seed, score in zip(seeds, scores, strict=True)]
+    (tmp_path / "fluffy.csv").write_text("\n".join(lines))
+    words = ["--components", 2, "--styles", 1, "--labels", tmp_path / "fluffy.csv", "--without", "age"]
+    record = json.loads(facet("models", "find-directions", "small", *words, "--json").output)
+    assert record["found"] == ["component_1", "component_2", "style_1", "fluffy"]
+    assert record["sliders"] == ["age", *record["found"]]
+    kept = {d.name: d for d in installed_directions(folder, 14, 512)}
+    for name in record["found"]:
+        # Perpendicular to what it must not move.
+        assert abs((kept[name].offsets * kept["age"].offsets).sum()) < 1e-3
+    moved = kept["fluffy"].offsets[0] / np.linalg.norm(kept["fluffy"].offsets[0])
+    along = [seeded_codes(generator, seed)[0, 0].numpy() @ moved for seed in seeds]
+    assert np.corrcoef(along, scores)[0, 1] > 0.5
+
+
+def test_labels_that_are_none_are_said(files, tmp_path):
+    folder = install_model([files / "small.pkl"])
+    for content in ("1 x", "1", "1 2 3", "1 0.5\n1 0.7", "-1 0.5", "\n".join(f"{i} {i}" for i in range(5))):
+        (tmp_path / "a.txt").write_text(content)
+        result = CliRunner().invoke(
+            cli.facet, ["models", "find-directions", str(folder), "--labels", str(tmp_path / "a.txt")]
+        )
+        assert isinstance(result.exception, BadInput), content
+    for words in ((), ("--styles", "1", "--without", "absent")):
+        result = CliRunner().invoke(cli.facet, ["models", "find-directions", str(folder), *words])
+        assert isinstance(result.exception, UsageError)
+    assert installed_directions(folder, 14, 512) == []
