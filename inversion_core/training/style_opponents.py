@@ -96,13 +96,18 @@ class PairOpponent(nn.Module):
         super().__init__()
         self.generator = generator
         self.features = _PictureFeatures()
-        self.head = nn.Sequential(nn.Linear(64 + generator.w_dim, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
+        self.head = nn.Sequential(
+            nn.Linear(64 + generator.w_dim + 1, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1)
+        )
         self.true: tuple[Tensor, Tensor] | None = None
 
     def own_loss(self, seen: Seen, draws: torch.Generator) -> Tensor:
-        """What the discriminator descends."""
-        first, second = self._told(*self._generated(draws)), self._told(seen.picture, seen.ws[:, 0].detach())
-        return F.softplus(-first).mean() + F.softplus(second).mean()
+        """What the discriminator descends, with a gradient penalty on the generator's pairs."""
+        picture, code = (x.detach().clone().requires_grad_(True) for x in self._generated(draws))
+        first, second = self._told(picture, code), self._told(seen.picture, seen.ws[:, 0].detach())
+        slopes = torch.autograd.grad(first.sum(), (picture, code), create_graph=True)
+        penalty = 0.1 * R1 / 2 * sum(slope.flatten(1).square().sum(1).mean() for slope in slopes)
+        return F.softplus(-first).mean() + F.softplus(second).mean() + penalty
 
     def fooled(self, seen: Seen) -> Tensor:
         """What the encoder descends: its pairs are to pass for the generator's."""
@@ -121,7 +126,9 @@ class PairOpponent(nn.Module):
         small = F.interpolate(picture, size=(self.SIDE,) * 2, mode="bilinear", antialias=True)
         statistics = self.generator.statistics
         unit = (code - statistics.mean[0]) / statistics.deviation * code.shape[1] ** 0.5
-        return self.head(torch.cat([self.features(small), unit], 1))
+        # Without it encoders collapse to one code. Source: Karras et al. 2018, section 3, minibatch deviation.
+        spread = (unit.var(0) + 1e-4).sqrt().mean().expand(len(unit), 1)
+        return self.head(torch.cat([self.features(small), unit, spread], 1))
 
 
 def _as_small(picture: Tensor, drawn: Tensor) -> Tensor:
