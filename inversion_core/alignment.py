@@ -182,7 +182,7 @@ def _person(photo: NDArray, crop: NDArray, matrix: NDArray, landmarks: NDArray) 
     outside = outside_photo(matrix, photo.shape[:2], CROP_SIZE)
     # What continues the photo past its border is made up: nobody stands there.
     beyond = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 5)
-    within = np.clip(1 - (beyond - 2) / 14, 0, 1)
+    within = np.clip(1 - beyond / 4, 0, 1)
     top = int(np.argmin(outside[:, CROP_SIZE // 2]))
     columns = np.nonzero(person[top] > 0.5)[0]
     if not 0 < top < CROP_SIZE // 2 or columns.size == 0:

@@ -19,7 +19,14 @@ from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.errors import ProjectUnreadable
 from inversion_core.generators.head import Head
-from inversion_core.generators.template import SKIN, HeadTemplate, load_template, vertex_normals
+from inversion_core.generators.template import (
+    SKIN,
+    TEETH,
+    TONGUE,
+    HeadTemplate,
+    load_template,
+    vertex_normals,
+)
 from inversion_core.image import to_float
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
@@ -27,7 +34,8 @@ from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
 from inversion_core.portrait import CROP_SIZE, Portrait
-from inversion_core.refine.canonical import PhotoDetail, fuse
+from inversion_core.rasterise import rasterise
+from inversion_core.refine.canonical import PhotoDetail, fuse, lip_gap, mouth_light
 from inversion_core.refine.chart import ATLAS_SIZE, Chart, make_chart
 from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
 from inversion_core.refine.hair import build_hair
@@ -41,7 +49,7 @@ from inversion_core.refine.layer import (
     sampled,
     with_vertices,
 )
-from inversion_core.refine.matte import decontaminated
+from inversion_core.refine.matte import decontaminated, left_over_rim
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.render import render
 from inversion_core.rendering import Rendering
@@ -208,7 +216,9 @@ class BundledModel:
         yield Progress(4, 6, "fusing the photo")
         real = 1 - cv2.GaussianBlur(made_up(portrait).astype(np.float32), (0, 0), 1.5)
         person = portrait.person * (real if valid is None else real * valid)
-        masks = np.ascontiguousarray(np.stack([person, carried], 2), np.float32)
+        covers = rasterise(fine, skin_faces, fit.camera, len(photo)).hit
+        rim = left_over_rim(person, carried, covers)
+        masks = np.ascontiguousarray(np.stack([person, np.maximum(carried, rim)], 2), np.float32)
         detail = fuse(
             template,
             fine,
@@ -217,6 +227,7 @@ class BundledModel:
             fit.camera,
             photo,
             masks,
+            rim,
             portrait.landmarks,
             corrective,
             lying,
@@ -280,7 +291,7 @@ class BundledModel:
         normals = vertex_normals(vertices, template.faces)
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
         attributes, lashes = self._closed_lids(inversion, expression)
-        light = light * lashes
+        light = light * lashes * self._mouth_light(inversion, coarse)
         hair_light = np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy()
         if free is not None:
             light = 1 + (light - 1) * free
@@ -353,6 +364,18 @@ class BundledModel:
                 attributes[:, [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= (1 - closed * lid)[:, None]
                 shade *= (1 - 0.92 * closed * margin)[:, None]
         return attributes, shade
+
+    def _mouth_light(self, inversion: Inversion, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(V, 1) how much brighter the mouth's inside is than at rest: lips that part let light in."""
+        template, modes = self.template, len(self.template.identity)
+        codes = inversion.latent.ws
+        at_rest = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
+        at_rest = at_rest + inversion.detail.corrective
+        gaps = [lip_gap(template.landmarks(mesh)) for mesh in (coarse, at_rest)]
+        rest = lip_gap(inversion.portrait.landmarks[:, :2])
+        factor = np.float32(mouth_light(rest + gaps[0] - gaps[1]) / mouth_light(rest))
+        inside = (template.interior > 0.75) | (template.part == TEETH) | (template.part == TONGUE)
+        return np.where(inside, factor, np.float32(1))[:, None]
 
     def _normals(self, detail: PhotoDetail) -> NDArray[np.float32]:
         return vertex_normals(detail.head.vertices, detail.head.faces)

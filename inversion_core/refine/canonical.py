@@ -160,6 +160,7 @@ def fuse(
     camera: Camera,
     photo: NDArray[np.float32],
     masks: NDArray[np.float32],
+    rim: NDArray[np.float32],
     landmarks: NDArray[np.float32],
     corrective: NDArray[np.float32],
     lying: NDArray[np.float32],
@@ -172,18 +173,27 @@ def fuse(
         landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings.
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
+        rim: (512, 512) share of skin that counts as hair in the photo's own view alone.
     """
     head = _head_layer(
-        template, fine, camera, photo, masks, openings(landmarks), float(landmarks[CHIN, 1]), albedo
+        template,
+        fine,
+        camera,
+        photo,
+        masks,
+        openings(landmarks),
+        float(landmarks[CHIN, 1]),
+        lip_gap(landmarks[:, :2]),
+        albedo,
     )
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
     skin_colour = (
         np.median(head.attributes[face][:, COLOUR], 0) if face.sum() > 50 else np.array([0.7, 0.55, 0.48])
     )
-    hair_colour = typical_hair(photo, masks.min(-1), skin_colour)
+    hair_colour = typical_hair(photo, masks.min(-1) * (1 - rim), skin_colour)
     hair_layer, hair_texture = hair_detail(
-        hair, fine, template, camera, photo, masks, hair_colour, skin_colour
+        hair, fine, template, camera, photo, masks, rim, hair_colour, skin_colour
     )
     shell_layer = _shell_layer(shell, photo)
     return PhotoDetail(
@@ -206,7 +216,18 @@ def fuse(
     )
 
 
-def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> Layer:
+def lip_gap(landmarks: NDArray[np.float32]) -> float:
+    """Distance of the inner lips of (478, 2 or 3) landmarks in distances between the eyes."""
+    between = np.linalg.norm(landmarks[468] - landmarks[473])
+    return float(np.linalg.norm(landmarks[13] - landmarks[14]) / max(between, 1e-6))
+
+
+def mouth_light(gap: float) -> float:
+    """Brightness of the mouth's inside between lips that are ``gap`` (see :func:`lip_gap`) apart."""
+    return 0.25 + 0.75 * float(smoothstep(np.float32(gap), 0.02, 0.12))
+
+
+def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = seen_by(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
@@ -265,11 +286,12 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
             height = height - (sign * fine[teeth[jaw & front], 1]).min()
             gum = smoothstep(height, 0.018, 0.022)[:, None]
             default[teeth[jaw]] = (1 - gum) * default[teeth[jaw]] + gum * np.array(GUM_COLOUR) * brightness
-    # The farther back in the mouth, the darker.
+    # The farther back in the mouth, and the closer the lips, the darker.
     for part in (TEETH, TONGUE):
         index = np.flatnonzero(template.part == part)
         back = (fine[index, 2].max() - fine[index, 2]) / 0.09
-        default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None]
+        default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None] * mouth_light(gap)
+    default[in_mouth] *= mouth_light(gap)
     carried = _carried(template, low, sure, default, pull)
     carried = np.where(sure[:, None] > 0, low, carried)
     # A closing lid is skin: what surrounds an open eye is lashes and shadow.
@@ -291,10 +313,14 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, albedo) -> 
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
     # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
     below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
-    # Softly: an edge sharper than the mesh would show its triangles.
-    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 7)[..., None], uv)[:, 0]
-    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.25, 0.75))
-    attributes[:, SEEN_STRAIGHT] = np.maximum(straight, trust)
+    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 4)[..., None], uv)[:, 0]
+    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.15, 0.5))
+    lowest = np.flatnonzero((masks[..., 0] > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
+    if lowest < 0.98:
+        # A photo that ends there; an edge sharper than the mesh would show its triangles.
+        attributes[:, OPACITY] *= 1 - below * (1 - smoothstep(lowest - uv[:, 1], 0.0, 0.03))
+    # What the photo's own view shows of eyes and mouth is the photo, lids and lips before them included.
+    attributes[:, SEEN_STRAIGHT] = np.where(inner, 1.0, np.maximum(straight, trust))
     return Layer(fine, template.faces, attributes)
 
 

@@ -50,6 +50,7 @@ def hair_detail(
     camera: Camera,
     photo: NDArray[np.float32],
     masks: NDArray[np.float32],
+    rim: NDArray[np.float32],
     hair_colour: NDArray,
     skin_colour: NDArray,
 ) -> tuple[Layer, NDArray[np.float32]]:
@@ -57,6 +58,7 @@ def hair_detail(
 
     Args:
         fine: (V, 3) the head in the photo's pose; photo: (512, 512, 3) in [0, 1]; masks: (512, 512, 2) person and hair.
+        rim: (512, 512) share of skin that counts as hair in the photo's own view alone.
         hair_colour, skin_colour: (3,) typical ones, sRGB.
     """
     normals = vertex_normals(hair.vertices, hair.faces)
@@ -67,6 +69,9 @@ def hair_detail(
     # Past the outline the photo shows background: from there on the hair goes on as beside it.
     within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
     trust = visible * facing * smoothstep(hairy, 0.05, 0.3) * smoothstep(within, 0.3, 0.9)
+    trust *= 1 - smoothstep(
+        sampled(cv2.dilate(rim, np.ones((5, 5), np.uint8))[..., None], uv)[:, 0], 0.1, 0.5
+    )
     grid = (ROWS, WIDTH)
     trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
     texture = _hair_texture(
@@ -81,7 +86,7 @@ def hair_detail(
     attributes[:, COLOUR] = hair_colour
     attributes[:, SEEN] = visible * smoothstep(cosine, 0.15, 0.5) * smoothstep(within, 0.5, 0.95)
     attributes[:, SEEN_STRAIGHT] = (
-        visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.1, 0.4) * smoothstep(person, 0.0, 0.05)
+        visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.0, 0.08) * smoothstep(person, 0.0, 0.05)
     )
     continued = _continued(
         attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 INSIDE = 0.97
 """Pixels with a larger share of the person keep their own colour."""
+RIM = 7
+"""Pixels by which the head's outline may fall short of the photo's face where hair begins."""
 
 
 def decontaminated(
@@ -42,3 +45,21 @@ def decontaminated(
     # Between interior and edge the photo's own pixels come back as far as they are the person's.
     own = np.clip((person - 0.9) / 0.1, 0, 1)[..., None] ** 2
     return (result * (1 - own) + image * own).astype(np.float32)
+
+
+def left_over_rim(
+    person: NDArray[np.float32], hair: NDArray[np.float32], head: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(512, 512) share in [0, 1] of skin that the head's outline leaves over between itself and hair.
+
+    Neither head nor hair would show it, and the background would shine through.
+
+    Args:
+        person, hair: soft masks; head: where the fitted head covers the photo.
+    """
+    sure = (hair > 0.8) & (person > 0.9) & ~head
+    if not sure.any():
+        return np.zeros_like(hair)
+    rim = (person > 0.5) & ~head & (hair < 0.8)
+    rim &= (distance_transform_edt(~sure) < 2 * RIM) & (distance_transform_edt(~head) < RIM)
+    return (cv2.GaussianBlur(rim.astype(np.float32), (0, 0), 0.8) * ~head).astype(np.float32)
