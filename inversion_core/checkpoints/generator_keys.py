@@ -201,4 +201,5 @@ def _volume(options: Mapping) -> VolumeSettings | dict:
         "depth_resolution_importance": options.get("depth_resolution_importance", 0),
         "disparity_space_sampling": bool(options.get("disparity_space_sampling", False)),
         "white_back": bool(options.get("white_back", False)),
+        "density_noise": options.get("density_noise") or 0,
     }

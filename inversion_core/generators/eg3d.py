@@ -178,13 +178,13 @@ class TriPlaneGenerator(nn.Module):
         ws: Tensor,
         c: Tensor,
         noise_mode: NoiseMode = "const",
-        neural_rendering_resolution: int = 128,
+        neural_rendering_resolution: int | None = 128,
         sampling: Sampling = "midpoint",
     ) -> dict[str, Tensor]:
         """``image`` (N, 3, H, H) and ``image_raw`` (N, 3, r, r) in [-1, 1], ``image_depth`` (N, 1, r, r).
 
         Args:
-            neural_rendering_resolution: side in rays; the model's own is the attribute of that name.
+            neural_rendering_resolution: side in rays; None takes the model's own, the attribute of that name.
             sampling: "midpoint" is deterministic; "random" draws from torch's global generator in the
                 official order, so that a seed gives the official picture.
         """
@@ -197,7 +197,7 @@ class TriPlaneGenerator(nn.Module):
         ws: Tensor,
         c: Tensor,
         sampling: Sampling = "midpoint",
-        neural_rendering_resolution: int = 128,
+        neural_rendering_resolution: int | None = 128,
     ) -> dict[str, Tensor]:
         """The same as :meth:`synthesis` from given planes: the backbone does not run."""
         features, depth, _ = self.render_features(planes, c, sampling, neural_rendering_resolution)
@@ -211,10 +211,10 @@ class TriPlaneGenerator(nn.Module):
         planes: Tensor,
         c: Tensor,
         sampling: Sampling = "midpoint",
-        neural_rendering_resolution: int = 128,
+        neural_rendering_resolution: int | None = 128,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Feature picture (N, C, r, r), depth and opacity (N, 1, r, r); the first three features are RGB."""
-        side = neural_rendering_resolution
+        side = neural_rendering_resolution or self.neural_rendering_resolution
         origins, directions = camera_rays(c[:, :16].reshape(-1, 4, 4), c[:, 16:25].reshape(-1, 3, 3), side)
         n, rays, _ = origins.shape
         volume = self.settings.volume

@@ -30,6 +30,7 @@ class VolumeSettings:
         depth_resolution_importance: fine samples on each ray; 0 for none.
         disparity_space_sampling: coarse samples evenly spread in 1/depth.
         white_back: what lies behind is white instead of black.
+        density_noise: standard deviation of what "random" sampling adds to every raw density.
     """
 
     box_warp: float = 1.0
@@ -39,14 +40,20 @@ class VolumeSettings:
     depth_resolution_importance: int = 48
     disparity_space_sampling: bool = False
     white_back: bool = False
+    density_noise: float = 0.0
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Where in their strata the samples of N x M rays lie: jitter (N, M, S, 1) and u (N·M, K), in [0, 1)."""
+    """Where in their strata the samples of N x M rays lie: jitter (N, M, S, 1) and u (N·M, K), in [0, 1).
+
+    Attributes:
+        noises: (N, M, S, 1) and (N, M, K, 1) added to the raw densities of either pass; empty for none.
+    """
 
     jitter: Tensor
     u: Tensor
+    noises: tuple[Tensor, ...] = ()
 
 
 def draws(sampling: Sampling, n: int, rays: int, settings: VolumeSettings, device: torch.device) -> Draws:
@@ -55,7 +62,12 @@ def draws(sampling: Sampling, n: int, rays: int, settings: VolumeSettings, devic
     if sampling == "random":
         # Both are drawn whole, before any chunking: a seed then gives the official picture.
         jitter = torch.rand(n, rays, coarse, 1, device=device)
-        return Draws(jitter, torch.rand(n * rays, fine, device=device))
+        if not settings.density_noise > 0:
+            return Draws(jitter, torch.rand(n * rays, fine, device=device))
+        first = torch.randn(n, rays, coarse, 1, device=device) * settings.density_noise
+        u = torch.rand(n * rays, fine, device=device)
+        second = torch.randn(n, rays, fine, 1, device=device) * settings.density_noise
+        return Draws(jitter, u, (first, second))
     u = (torch.arange(fine, device=device) + 0.5) / max(fine, 1)
     jitter = torch.full((1, 1, 1, 1), 0.5, device=device)
     return Draws(jitter.expand(n, rays, coarse, 1), u.expand(n * rays, fine))
@@ -151,8 +163,9 @@ def render_rays(
             rays = (slice(i, i + 1), slice(start, start + at_once))
             limits = (near[rays], far[rays]) if isinstance(near, Tensor) else (near, far)
             depths = stratified_depths(*limits, drawn.jitter[rays], settings.disparity_space_sampling)
+            noises = [noise[rays] for noise in drawn.noises]
             part, span = _render_chunk(
-                planes[i : i + 1], decoder, origins[rays], directions[rays], depths, u[rays], settings
+                planes[i : i + 1], decoder, origins[rays], directions[rays], depths, u[rays], settings, noises
             )
             parts.append(part)
             ranges.append(span)
@@ -162,20 +175,21 @@ def render_rays(
     return colours.reshape(n, m, -1), depth.reshape(n, m, 1), weight.reshape(n, m, 1)
 
 
-def _render_chunk(planes, decoder, origins, directions, depths, u, settings):
+def _render_chunk(planes, decoder, origins, directions, depths, u, settings, noises=()):
     """Both passes over rays of one picture: (colours, unclamped depths, opacities), (nearest, farthest)."""
 
-    def evaluate(at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate(at: Tensor, number: int) -> tuple[Tensor, Tensor, Tensor]:
         points = origins[:, :, None] + at * directions[:, :, None]
         rgb, sigma = decoder(sample_planes(planes, points.reshape(1, -1, 3), settings.box_warp))
-        return at, rgb.reshape(*at.shape[:3], -1), sigma.reshape(at.shape)
+        sigma = sigma.reshape(at.shape)
+        return at, rgb.reshape(*at.shape[:3], -1), sigma + noises[number] if noises else sigma
 
-    samples = evaluate(depths)
+    samples = evaluate(depths, 0)
     if settings.depth_resolution_importance:
         with torch.no_grad():
             weights = march(samples[1], samples[2], samples[0])[2]
         fine = importance_depths(depths, weights, u.reshape(-1, u.shape[-1]))
-        samples = merged(samples, evaluate(fine))
+        samples = merged(samples, evaluate(fine, 1))
     depths, rgb, sigma = samples
     colours, depth, weights = march(rgb, sigma, depths, settings.white_back)
     return (colours, depth, weights.sum(dim=2)), (depths.min(), depths.max())

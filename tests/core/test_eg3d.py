@@ -10,6 +10,7 @@ from official_pickles import tiny_generator
 from inversion_core.camera import Camera
 from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
 from inversion_core.generators.triplane import (
+    Draws,
     OSGDecoder,
     VolumeSettings,
     draws,
@@ -225,3 +226,32 @@ def test_full_size_generator_renders_a_picture():
     assert out["image"].shape == (1, 3, 512, 512) and torch.isfinite(out["image"]).all()
     depth = out["image_depth"]
     assert (depth >= 2.25).all() and (depth <= 3.3 + 1.05 / 47).all()
+
+
+def test_density_noise_is_drawn_in_the_official_order():
+    settings = VolumeSettings(depth_resolution=5, depth_resolution_importance=3, density_noise=0.5)
+    torch.manual_seed(4)
+    found = draws("random", 2, 9, settings, torch.device("cpu"))
+    torch.manual_seed(4)
+    jitter, first = torch.rand(2, 9, 5, 1), torch.randn(2, 45, 1)
+    u, second = torch.rand(18, 3), torch.randn(2, 27, 1)
+    torch.testing.assert_close(found.jitter, jitter)
+    torch.testing.assert_close(found.u, u)
+    torch.testing.assert_close(found.noises[0].reshape(2, 45, 1), first * 0.5)
+    torch.testing.assert_close(found.noises[1].reshape(2, 27, 1), second * 0.5)
+    assert draws("midpoint", 2, 9, settings, torch.device("cpu")).noises == ()
+
+
+def test_density_noise_reaches_the_densities_of_both_passes():
+    """Where planes and decoder are flat, noise is all that there is to see."""
+    torch.manual_seed(0)
+    planes, decoder = torch.zeros(1, 3, 4, 8, 8), OSGDecoder(4, 4)
+    origins = torch.tensor([[[0.0, 0.0, -2.7]]]).expand(1, 6, 3)
+    directions = torch.tensor([[[0.0, 0.0, 1.0]]]).expand(1, 6, 3)
+    settings = VolumeSettings(depth_resolution=6, depth_resolution_importance=4)
+    plain = draws("random", 1, 6, settings, torch.device("cpu"))
+    for noises in ((20.0, 0.0), (0.0, 20.0)):
+        shift = (torch.full((1, 6, 6, 1), noises[0]), torch.full((1, 6, 4, 1), noises[1]))
+        noisy = Draws(plain.jitter, plain.u, shift)
+        opacity = render_rays(planes, decoder, origins, directions, settings, noisy)[2]
+        assert (opacity > render_rays(planes, decoder, origins, directions, settings, plain)[2] + 0.1).all()

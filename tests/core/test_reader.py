@@ -81,10 +81,12 @@ def test_ray_options_of_the_other_data_sets(tmp_path, generator):
     volume |= {"disparity_space_sampling": True, "depth_resolution": 64, "depth_resolution_importance": 0}
     kwargs = init_kwargs(generator.settings)
     kwargs["rendering_kwargs"] = EasyDict(kwargs["rendering_kwargs"] | volume)
+    kwargs["rendering_kwargs"]["density_noise"] = 0.25
     settings = load_generator(write_official(tmp_path / "g.pkl", generator, **kwargs)).settings.volume
     assert (settings.ray_start, settings.ray_end, settings.box_warp) == (None, None, 1.6)
     assert settings.white_back and settings.disparity_space_sampling
     assert (settings.depth_resolution, settings.depth_resolution_importance) == (64, 0)
+    assert settings.density_noise == 0.25
 
 
 def test_missing_c_scale_means_no_conditioning(tmp_path, generator):
