@@ -96,6 +96,7 @@ MENUS: tuple[tuple[str, tuple[Command | None, ...]], ...] = (
                 True,
             ),
             C("restore", "Restore the p&hoto …", (), "Colour, mend and clean an old photo"),
+            C("refine", "Refine the &fit", (), "Go on from the codes towards the photo"),
             C("blend", "&Blend with another person …", (), "Mix in a photo's or project's person"),
             C(
                 "add_photos",

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from app.controller import Activity, Controller
 from app.dialog_restore import RestoreDialog
+from app.pictures import photo_picture
 from app.view3d import View3D
 from app.workshop import Opened
 from inversion_core.restoration import Restoration
@@ -33,6 +34,8 @@ class MendCommands(QObject):
         self.notice.clicked.connect(self._on_notice)
         window.statusBar().addPermanentWidget(self.notice)
         controller.done.connect(self._on_done)
+        controller.sketched.connect(self._on_sketch)
+        controller.activity_changed.connect(self._on_activity)
         self.session.document_changed.connect(self._on_document)
         viewport.pull_began.connect(self._on_began)
         viewport.pulled.connect(self._on_pulled)
@@ -68,9 +71,29 @@ class MendCommands(QObject):
         inversion = self.session.inversion
         if inversion is None or inversion.portrait.restoration is not None:
             self.notice.setVisible(False)
-        usable = inversion is not None and self.controller.restores
+
+    def refresh(self) -> None:
+        """Enable what the head that is open can take, and say why it cannot take the rest."""
+        there = self.session.inversion is not None
         for name in ("restore", "pull", "pull_both"):
-            self.actions[name].setEnabled(usable)
+            self.actions[name].setEnabled(there and self.controller.restores)
+        refine = self.actions["refine"]
+        refine.setEnabled(there and self.controller.refines)
+        why = self.tr("Go on from the codes towards the photo")
+        if there and not self.controller.refines:
+            why = self.tr("The bundled model's fit has converged: more steps change nothing")
+        refine.setToolTip(why)
+        refine.setStatusTip(why)
+
+    def do_refine(self) -> None:
+        self.controller.refine()
+
+    def _on_sketch(self, picture: object) -> None:
+        self.viewport.show_sketch(photo_picture(picture))
+
+    def _on_activity(self, activity: Activity | None) -> None:
+        if self.viewport.sketch is not None and (activity is None or activity.kind != "refine"):
+            self.viewport.show_sketch(None)
 
     def do_pull(self, on: bool) -> None:
         if on:

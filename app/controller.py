@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.engine import Engine, InversionCore, Picture
@@ -32,7 +33,7 @@ class Activity:
 
     Attributes:
         kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "restore", "preview",
-            "scratches", "pull", "save", "autosave", "mesh",
+            "scratches", "pull", "refine", "save", "autosave", "mesh",
             "turntable", "screenshot", "sheet", "faces", "picture", "align", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.
@@ -63,6 +64,8 @@ class Controller(QObject):
     """The running :class:`Activity`, or None."""
     portrait_found = Signal(object)
     """The aligned :class:`Portrait` of a photo whose head is still being fitted."""
+    sketched = Signal(object)
+    """A picture (S, S, 3) of the head that is being refined, as far as it is."""
     done = Signal(object, object)
     """A finished :class:`Activity` and its result."""
     failed = Signal(str, object)
@@ -243,6 +246,17 @@ class Controller(QObject):
         activity = Activity("restore", self.tr("Restoring the photo"), inversion)
         self._start(activity, lambda: self._workshop.restored(inversion, restoration))
 
+    @property
+    def refines(self) -> bool:
+        """Whether the head that is open can be brought nearer to its photo by more steps."""
+        return self.model is not None and self.model.card.kind in ("eg3d", "goae")
+
+    def refine(self) -> None:
+        """Go on from the head's codes towards its photo; stopping keeps the best so far."""
+        inversion = self.session.inversion
+        activity = Activity("refine", self.tr("Refining the head"), inversion)
+        self._start(activity, lambda: self._workshop.refined(inversion))
+
     def preview_restoration(self, inversion: Any, restoration: Restoration) -> None:
         """Ask for the restored photo; while one is made, only the latest wish is kept."""
         if any(activity.kind == "preview" for activity in self._activities.values()):
@@ -350,7 +364,11 @@ class Controller(QObject):
         self._start(activity, lambda: self._workshop.screenshot(inversion, moves, shot, path))
 
     def stop(self) -> None:
-        """Cancel what the batch lane does and has yet to do."""
+        """Cancel what the batch lane does and has yet to do; a head that is being refined keeps the best so far."""
+        running = self._activities.get(min(self._activities, default=0))
+        if running is not None and running.kind == "refine" and not self._workshop.enough.is_set():
+            self._workshop.enough.set()
+            return
         waiting = [n for n in self._activities if n != min(self._activities)]
         for number in waiting:
             self.stopped.emit(self._activities.pop(number))
@@ -376,6 +394,8 @@ class Controller(QObject):
             self._activities[number] = replace(known, note=step.note, fraction=step.fraction)
             if isinstance(step.preview, Portrait):
                 self.portrait_found.emit(step.preview)
+            elif isinstance(step.preview, np.ndarray):
+                self.sketched.emit(step.preview)
             self._tell()
 
     @Slot(int, object)
@@ -398,6 +418,8 @@ class Controller(QObject):
         elif activity.kind == "restore" and self.session.inversion is activity.context:
             kept = replace(result, keep=activity.context.keep)
             self.session.set_inversion(kept, self.tr("Restore the photo"))
+        elif activity.kind == "refine" and self.session.inversion is activity.context:
+            self.session.set_inversion(replace(result, keep=activity.context.keep), self.tr("Refine"))
         elif activity.kind == "pull" and self.session.inversion is activity.context[0]:
             if result is not None:
                 self.session.set_inversion(result, activity.doing, activity.context[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,7 @@ class Engine(Protocol):
     def restoration_preview(self, inversion: Inversion, restoration: Restoration, model: Any) -> Any: ...
     def scratches(self, inversion: Inversion) -> Any: ...
     def restored(self, portrait: Portrait, restoration: Restoration, model: Any) -> Task[Portrait]: ...
+    def refined(self, inversion: Inversion, model: Any, enough: Callable[[], bool]) -> Task[Inversion]: ...
     def gripped(self, inversion: Inversion, moves: Mapping[str, float], pull: Any, model: Any) -> Any: ...
     def pulled(self, grip: Any, end: tuple[float, float], model: Any) -> Inversion: ...
     def project_model(self, path: Path) -> str: ...
@@ -290,6 +291,11 @@ class InversionCore:
         with suppress(BadInput):
             return gripped(model, head, pull.camera, pull.start, symmetric=pull.symmetric)
         return None
+
+    def refined(self, inversion: Inversion, model: Any, enough: Callable[[], bool]) -> Task[Inversion]:
+        from inversion_core.restore.descent import refined
+
+        return (yield from refined(model, inversion, enough=enough))
 
     def pulled(self, grip: Any, end: tuple[float, float], model: Any) -> Inversion:
         from inversion_core.strokes import pulled

@@ -78,6 +78,7 @@ class View3D(QWidget):
         self.peeking = False
         self.frame: Frame | None = None
         self.awaited: QImage | None = None
+        self.sketch: QImage | None = None
         self.canvas: QWidget | None = None
         self.divider = 0.5
         self.painting = ""
@@ -143,6 +144,11 @@ class View3D(QWidget):
     def await_head(self, photo: QImage | None) -> None:
         """Show the photo, dimmed, until the first picture of its head is there; None shows nothing."""
         self.awaited = photo
+        self.update()
+
+    def show_sketch(self, sketch: QImage | None) -> None:
+        """Show a picture in the corner until another or None comes."""
+        self.sketch = sketch
         self.update()
 
     def paintEvent(self, _event) -> None:
@@ -245,6 +251,9 @@ class View3D(QWidget):
             for pane in panes:
                 text = (self.before_name or self.tr("Before")) if pane.before else self.tr("After")
                 self._paint_label(painter, text, QPointF(pane.place.center().x(), 0), centred=True)
+        if self.sketch is not None:
+            side = 0.3 * self.shorter
+            painter.drawImage(QRectF(self.width() - side - 12, 12, side, side), self.sketch)
         if self.hasFocus():
             painter.setPen(QPen(self.theme.focus, 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -249,6 +249,7 @@ class MainWindow(QMainWindow):
         for command in dialog_help.all_commands():
             if command.needs_head:
                 actions[command.name].setEnabled(there)
+        self.mend_commands.refresh()
         actions["undo"].setEnabled(session.can_undo)
         actions["redo"].setEnabled(session.can_redo)
         self.setWindowTitle(f"{session.title}[*] — Facet" if there else "Facet[*]")

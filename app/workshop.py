@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Workshop:
         self.preferred: Path | None = None
         self._model: Any = None
         self._held: tuple[Inversion, Pull, Any] | None = None
+        self.enough = threading.Event()
 
     def model(self) -> Any:
         """The model, loaded on the first call; the bundled one where the preferred one is gone."""
@@ -176,6 +178,11 @@ class Workshop:
         )
         task = self.engine.invert(portrait, model, inversion.others)
         return (yield from _from_there(task, 6, 10))
+
+    def refined(self, inversion: Inversion) -> Steps:
+        """The inversion nearer to its photo; ends early, with the best so far, once ``enough`` is set."""
+        self.enough.clear()
+        return (yield from self.engine.refined(inversion, self.model(), self.enough.is_set))
 
     def restoration_preview(self, inversion: Inversion, restoration: Restoration) -> Steps:
         """About what the restored photo will look like."""

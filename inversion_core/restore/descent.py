@@ -5,6 +5,7 @@ y = A(G(w)): the photo y shows grey, reduced, blurred, and only in part, what th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -113,9 +114,15 @@ def restored_by_descent(
 
 
 def refined(
-    model: EG3DModel, inversion: Inversion, speed: float = 1.0, best: Best | None = None
+    model: EG3DModel,
+    inversion: Inversion,
+    speed: float = 1.0,
+    enough: Callable[[], bool] | None = None,
 ) -> Task[Inversion]:
     """A task that goes on from the codes of an inversion: nearer to its photo.
+
+    Args:
+        enough: asked after every step; once it is true, the task ends with the best codes met so far.
 
     Raises:
         UsageError: the model has no codes to descend in.
@@ -129,7 +136,16 @@ def refined(
     both = ((distances.squared, 1.0), (distances.feature_pyramid, 0.5))
     stage = Stage(from_codes, ("ws",), FINER_STEPS, FINER_RATE, ramped, both)
     row = Method("refine", "Zhu et al. 2016 (iGAN)", "W+ from the codes", (stage,))
-    return (yield from _descended(model, inversion.portrait, Degradation(), row, speed, best))
+    best = Best()
+    task = _descended(model, inversion.portrait, Degradation(), row, speed, best)
+    while enough is None or not (enough() and best.solution is not None):
+        try:
+            step = next(task)
+        except StopIteration as stop:
+            return stop.value
+        yield step
+    task.close()
+    return found_head(model, inversion.portrait, best.solution, row.name)
 
 
 def found_head(model: EG3DModel, portrait: Portrait, solution: Solution, method: str) -> Inversion:

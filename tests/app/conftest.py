@@ -63,7 +63,9 @@ class BallEngine:
             raise MissingResource("There is no model in gone.", "Add it again.")
         if path is None or path.name == "balls":
             return SimpleNamespace(card=self.card, device="cpu")
-        card = SimpleNamespace(name=path.name, sliders=SLIDERS[:1], title=path.name.title(), licence="own")
+        card = SimpleNamespace(
+            name=path.name, kind="other", sliders=SLIDERS[:1], title=path.name.title(), licence="own"
+        )
         return SimpleNamespace(card=card, device="cpu")
 
     def open_portrait(self, source, name="", face=None):
@@ -202,6 +204,14 @@ class BallEngine:
         yield Progress(0, 1, "restoring")
         self.gate.wait(5)
         return replace(portrait, image=portrait.image + 1, restoration=restoration)
+
+    def refined(self, inversion, model, enough):
+        for step in range(400):
+            yield Progress(step, 400, "descending", np.full((8, 8, 3), 90, np.uint8))
+            time.sleep(0.002)
+            if enough():
+                break
+        return replace(inversion, method="refine", seconds=float(step))
 
     def gripped(self, inversion, moves, pull, model):
         self.grips.append(pull)

@@ -114,3 +114,19 @@ def test_the_dialog_says_nothing_of_an_untouched_photo(qtbot, opened):
     _act(opened, "restore")
     assert opened.mend_commands.dialog.restoration == Restoration()
     opened.mend_commands.dialog.reject()
+
+
+def test_refining_shows_how_far_it_is_and_keeps_the_best_when_stopped(qtbot, opened, engine):
+    action = opened.actions_by_name["refine"]
+    assert not action.isEnabled() and "converged" in action.toolTip()
+    engine.card.kind = "eg3d"
+    opened.session.set_move("smile", 0.5)
+    assert action.isEnabled() and not opened.actions_by_name["pull"].isEnabled()
+    _act(opened, "refine")
+    qtbot.waitUntil(lambda: opened.viewport.sketch is not None, timeout=5000)
+    opened.status.stop.click()
+    qtbot.waitUntil(lambda: opened.session.inversion.method == "refine", timeout=5000)
+    assert opened.session.inversion.seconds < 399
+    qtbot.waitUntil(lambda: opened.viewport.sketch is None, timeout=5000)
+    opened.session.undo()
+    assert opened.session.inversion.method == "fake"

@@ -267,7 +267,7 @@ def test_every_command_of_every_menu_works(qtbot, opened, engine, tmp_path, monk
     opened.controller.failed.connect(lambda _doing, error: wrong.append(error))
     monkeypatch.setattr("sys.excepthook", lambda kind, error, trace: wrong.append(error))
     for title, command in commands():
-        if command.name == "quit":
+        if command.name in ("quit", "refine"):  # the head of this model cannot be refined: test_mend
             continue
         if opened.session.inversion is None or opened.pages.currentWidget() is opened.welcome:
             opened.pages.setCurrentWidget(opened.viewport)

@@ -87,6 +87,9 @@ def test_refining_goes_on_from_the_codes(model, truth):
     better = finish(refined(model, first, speed=8))
     assert better.scores["psnr"] > first.scores["psnr"] or better.scores["ssim"] > first.scores["ssim"]
     assert better.detail.ws.shape == first.detail.ws.shape
+    steps = []
+    early = finish(refined(model, first, enough=lambda: len(steps) > 2), steps.append)
+    assert len(steps) < 6 and early.method == "refine"
 
 
 def test_what_no_project_could_keep_is_refused(model, truth):
