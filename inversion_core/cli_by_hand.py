@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from inversion_core.errors import NoFace, UsageError
-from inversion_core.model import FaceModel, takes_by_hand
+from inversion_core.model import FaceModel, checked_encoder, takes_by_hand
 from inversion_core.portrait import FacePoints, Marks, Portrait, Square
 
 BY_HAND = "Or align it by hand: --crop, --points or --points-from (facet invert --help)."
@@ -61,8 +61,10 @@ def marks_for(
 
     Raises:
         UsageError: the options contradict each other, cannot be read, or the model takes nothing by hand.
-        BadInput: see :func:`inversion_core.mark_files.read_marks`.
+        BadInput: the model has no encoder; see :func:`inversion_core.mark_files.read_marks`.
     """
+    # Before faces are looked for: where nothing can be made of them, that is what matters.
+    checked_encoder(model)
     given = [name for name, value in _named(crop, points, points_from) if value]
     if not given:
         if yaw is not None or pitch is not None:

@@ -23,7 +23,7 @@ from inversion_core.checkpoints.cards import read_card
 from inversion_core.checkpoints.load import load_generator, load_goae
 from inversion_core.directions import EditDirection, edit_offsets, installed_directions
 from inversion_core.edit import Inversion
-from inversion_core.errors import BadInput, ProjectUnreadable
+from inversion_core.errors import ProjectUnreadable
 from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.generators.fast_eg3d import FastView, halves_are_fast
 from inversion_core.geometry.density_surface import density_surface
@@ -31,7 +31,7 @@ from inversion_core.image import from_signed, to_float, to_signed
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, psnr, ssim
-from inversion_core.model import ModelCard
+from inversion_core.model import ModelCard, checked_encoder
 from inversion_core.portrait import Portrait
 from inversion_core.refine.goae import GOAE, SPLIT, GOAEInversion
 from inversion_core.refine.occlusion import fused_planes
@@ -146,11 +146,7 @@ class EG3DModel:
         Raises:
             BadInput: the model has no encoder.
         """
-        if self.goae is None:
-            raise BadInput(
-                f"The model {self.card.title!r} has no encoder, so it cannot take photos.",
-                "Add GOAE's encoder and AFA to it, or use another model.",
-            )
+        checked_encoder(self)
         started = time.perf_counter()
         yield Progress(0, 2, "encoding the photo")
         crop, side = portrait.image, self.generator.superresolution.shape.img_resolution

@@ -96,6 +96,19 @@ def takes_by_hand(model: FaceModel) -> bool:
     return model.card.kind in ("goae", "stylesdf")
 
 
+def checked_encoder(model: FaceModel) -> None:
+    """Nothing, where the model inverts photos.
+
+    Raises:
+        BadInput: it is a generator alone.
+    """
+    if model.card.kind == "eg3d":
+        raise BadInput(
+            f"The model {model.card.title!r} has no encoder, so it cannot take photos.",
+            "Add GOAE's encoder and AFA to it, or use another model.",
+        )
+
+
 def checked_portrait(portrait: Portrait, model: FaceModel) -> None:
     """Nothing, where the model can take the portrait.
 

@@ -9,6 +9,7 @@ from tiny_goae import tiny_goae_folder
 
 from inversion_core import cli, project
 from inversion_core.camera import Camera
+from inversion_core.checkpoints.load import save_generator
 from inversion_core.cli_by_hand import open_marked
 from inversion_core.errors import BadInput, FacetError, NoFace, ProjectUnreadable, UsageError
 from inversion_core.image import save_image
@@ -170,3 +171,10 @@ def test_marks_far_from_reason_end_in_a_sentence(photo):
     ):
         with pytest.raises(FacetError):
             portrait_by_hand(photo, marks)
+
+
+def test_a_generator_alone_says_so_before_faces_are_looked_for(folder, photo, tmp_path):
+    save_generator(load_model(folder, "cpu").generator, tmp_path / "alone", "alone")
+    for words in ((), ("--crop", "120,100,150")):
+        result = facet("invert", photo, "-o", tmp_path / "out", "--model", tmp_path / "alone", *words)
+        assert isinstance(result.exception, BadInput) and "no encoder" in result.exception.what
