@@ -124,6 +124,7 @@ def test_the_adapted_model_opens_like_any(model, whole, portraits, tmp_path):
     np.testing.assert_allclose(said.identity, expected.identity, atol=2e-2)
 
 
+@pytest.mark.slow
 def test_volumes_learn_from_photos(model, own, tmp_path):
     networks = small_networks(small_generator())
     task = volumes.adapt_e3dge(networks, own, model.template, tmp_path, TINY_VOLUME)
@@ -188,6 +189,7 @@ def test_what_does_not_help_is_not_kept(own, whole, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "run" / "report.json").read_text())["kept"] is False
 
 
+@pytest.mark.slow
 def test_what_helps_is_an_added_model(own, tmp_path, monkeypatch):
     from inversion_core.training import adapt as module
 

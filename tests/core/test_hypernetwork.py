@@ -116,6 +116,7 @@ def test_it_learns_what_codes_miss():
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.slow
 def test_both_ways_are_measured_on_the_same_heads(tmp_path):
     rows = finish(compared_refinements(trainer_of(), tmp_path, 2, TINY, held_out=2))
     assert [row.name for row in rows] == ["codes alone", "aligned features", "hypernetwork"]
