@@ -61,9 +61,60 @@ def _activated(x, bias, limit):
         _activate(x[y], bias, limit)
 
 
-def _rows(y: Tensor) -> NDArray[np.float32]:
-    """(1, C, H, W) as (H, W, C) float32; the same memory where it lies so."""
-    return y.float().permute(0, 2, 3, 1).contiguous()[0].numpy()
+@nb.njit(inline="always")
+def _widened(values, out):
+    """bfloat16 in 16-bit numbers as float32 in 32-bit numbers."""
+    for n in range(len(out)):
+        out[n] = np.uint32(values[n]) << np.uint32(16)
+
+
+@nb.njit(inline="always")
+def _narrowed(values, out):
+    """The other way, to the nearest, or to the even one of two."""
+    for n in range(len(out)):
+        value = values[n]
+        out[n] = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+
+
+@parallel
+def _smoothed_half(x, bias, limit, out):
+    """:func:`_smoothed` of bfloat16 in uint16."""
+    height, width, channels = out.shape
+    for y in nb.prange(height):
+        row = np.zeros((width + 3) * channels, np.float32)
+        inner = row[channels : (width + 2) * channels]
+        bits = np.empty(len(inner), np.uint32)
+        values = bits.view(np.float32)
+        for tap in range(4):
+            source = y + tap - 1
+            if 0 <= source <= height:
+                _widened(x[source].ravel(), bits)
+                share = _TAPS[tap]
+                for n in range(len(inner)):
+                    inner[n] += share * values[n]
+        result = values[: width * channels]
+        second, third, fourth = row[channels:], row[2 * channels :], row[3 * channels :]
+        for n in range(len(result)):
+            result[n] = 0.25 * (row[n] + fourth[n]) + 0.75 * (second[n] + third[n])
+        _activate(result.reshape(width, channels), bias, limit)
+        _narrowed(bits[: width * channels], out[y].ravel())
+
+
+@parallel
+def _activated_half(x, bias, limit):
+    """:func:`_activated` of bfloat16 in uint16."""
+    for y in nb.prange(x.shape[0]):
+        row = x[y].ravel()
+        bits = np.empty(len(row), np.uint32)
+        _widened(row, bits)
+        _activate(bits.view(np.float32).reshape(x.shape[1:]), bias, limit)
+        _narrowed(bits, row)
+
+
+def _rows(y: Tensor) -> NDArray:
+    """(1, C, H, W) as (H, W, C), bfloat16 as uint16; the same memory where it lies so."""
+    rows = y.permute(0, 2, 3, 1).contiguous()[0]
+    return rows.view(torch.int16).numpy().view(np.uint16) if y.dtype == torch.bfloat16 else rows.numpy()
 
 
 @dataclass(frozen=True)
@@ -87,14 +138,16 @@ class _Layer:
         return cls(weight, bias, limit, layer.up)
 
     def __call__(self, x: Tensor) -> Tensor:
+        half = x.dtype == torch.bfloat16
         if self.up:
             rows = _rows(F.conv_transpose2d(x, self.weight, stride=2))
-            out = np.empty((rows.shape[0] - 1, rows.shape[1] - 1, rows.shape[2]), np.float32)
-            _smoothed(rows, self.bias, self.limit, out)
+            out = np.empty((rows.shape[0] - 1, rows.shape[1] - 1, rows.shape[2]), rows.dtype)
+            (_smoothed_half if half else _smoothed)(rows, self.bias, self.limit, out)
         else:
             out = _rows(F.conv2d(x, self.weight, padding=1))
-            _activated(out, self.bias, self.limit)
-        return torch.from_numpy(out)[None].permute(0, 3, 1, 2).to(x.dtype)
+            (_activated_half if half else _activated)(out, self.bias, self.limit)
+        made = torch.from_numpy(out.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(out)
+        return made[None].permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
