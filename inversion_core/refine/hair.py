@@ -25,6 +25,8 @@ CURTAIN = 0.42
 """World units from ear height down to the layer's last row."""
 STANDOFF = 0.004
 """World units that the layer keeps from the skin at least."""
+SUNK = 0.004
+"""World units by which bare cells lie deeper than that."""
 EAR_PLANE = 0.045
 """World units from the layer's axis forward to the ears."""
 BEHIND = (0.014, 0.35)
@@ -169,7 +171,10 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
     seen = camera.project(points)[:, :2] * hair.shape[0]
     x, y = np.clip(seen, 0, hair.shape[0] - 1).astype(int).T
     outward = (points - centre) * [1, 0, 1]
-    facing = (outward * (camera.position - points)).sum(1).reshape(ROWS, COLUMNS) > 0
+    towards = camera.position - points
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True) * np.linalg.norm(outward, axis=1, keepdims=True)
+    # Where one looks along the head, the picture says little of what grows there.
+    facing = (outward * towards).sum(1).reshape(ROWS, COLUMNS) > 0.05
     bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & facing & (np.abs(_azimuth())[None] < np.radians(85))
     distance = cv2.distanceTransform(1 - bare.astype(np.uint8), cv2.DIST_L2, 5)
     t = np.clip((distance - 1) / 7, 0, 1)
@@ -269,14 +274,17 @@ def build_hair(
     # In front hair lies close; towards sides and crown it has its full volume.
     ramp = np.clip((turned - np.radians(25)) / np.radians(50), 0, 1)
     volume = np.maximum(ramp * ramp * (3 - 2 * ramp), np.clip((dome - 0.45) / 0.3, 0, 1))
-    standoff = standoff * (0.12 + 0.88 * volume) * _rooted(base + STANDOFF, centre, camera, hair)
+    standoff = standoff * (0.12 + 0.88 * volume)
     radius = base + STANDOFF + standoff
     # Long hair hangs from the skull: behind, no row is narrower than those above it allow.
     behind = np.clip((turned - np.radians(95)) / np.radians(40), 0, 1)
     hang = np.repeat(radius[DOME_ROWS : DOME_ROWS + 1], ROWS, 0) * 0.97
     hanging = behind * reach_down * (np.arange(ROWS) >= DOME_ROWS)[:, None]
     radius = np.maximum(radius, radius * (1 - hanging) + hang * hanging)
-    radius = np.maximum(_wrapped_blur(radius, 1.2, 1.6), base + STANDOFF)
+    risen = np.maximum(_wrapped_blur(radius, 1.2, 1.6) - base - STANDOFF, 0)
+    rooted = _rooted(base + STANDOFF, centre, camera, hair)
+    # It comes out of the skin, or one would look between the two from the side.
+    radius = base + STANDOFF + risen * rooted - SUNK * (1 - smoothstep(rooted, 0.08, 0.15))
     radius[0] = radius[0].mean()
     silhouette = bare_silhouette(template, fine, camera, hair.shape[0])
     radius, sunk = _behind_the_jaw(radius, base, centre, camera, hair, silhouette)
