@@ -24,7 +24,8 @@ def denoised(image: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
         return image
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     light = cv2.fastNlMeansDenoising(lab[..., 0], None, float(deviation), 5, 15)
-    hue = [cv2.bilateralFilter(lab[..., i], 9, 2.5 * deviation, 5) for i in (1, 2)]
+    # Noise in colour is coarse once a photo has been enlarged: hues are smoothed wider, up to the edges of the light.
+    hue = [cv2.ximgproc.guidedFilter(light, lab[..., i], 9, (1.2 * deviation) ** 2) for i in (1, 2)]
     return cv2.cvtColor(np.stack([light, *hue], -1), cv2.COLOR_LAB2RGB)
 
 
