@@ -81,7 +81,7 @@ class MendCommands(QObject):
         refine.setEnabled(there and self.controller.refines)
         why = self.tr("Go on from the codes towards the photo")
         if there and not self.controller.refines:
-            why = self.tr("The bundled model's fit has converged: more steps change nothing")
+            why = self.tr("The bundled model's landmark fit has converged: more steps change nothing")
         refine.setToolTip(why)
         refine.setStatusTip(why)
 

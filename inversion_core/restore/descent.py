@@ -190,7 +190,7 @@ def _checked(model: EG3DModel) -> None:
     if model.card.kind == "heads":
         # Measured on six photos: 60 Gauss-Newton steps in place of 14 change no code in the third decimal.
         raise UsageError(
-            "The bundled model's fit has converged: more of it changes nothing.",
+            "The bundled model's landmark fit has converged: more steps change nothing.",
             "Move landmarks, pull the shape or add photos instead.",
         )
     if model.card.kind not in ("eg3d", "goae"):
