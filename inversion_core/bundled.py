@@ -371,7 +371,7 @@ class BundledModel:
         codes = inversion.latent.ws
         at_rest = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
         at_rest = at_rest + inversion.detail.corrective
-        gaps = [lip_gap(template.landmarks(mesh)) for mesh in (coarse, at_rest)]
+        gaps = [lip_gap(template.landmarks(mesh)[:, :2]) for mesh in (coarse, at_rest)]
         rest = lip_gap(inversion.portrait.landmarks[:, :2])
         factor = np.float32(mouth_light(rest + gaps[0] - gaps[1]) / mouth_light(rest))
         inside = (template.interior > 0.75) | (template.part == TEETH) | (template.part == TONGUE)

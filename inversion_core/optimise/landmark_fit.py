@@ -274,24 +274,31 @@ def snapped(
 
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
-LIP_GAP = 0.07
+LIP_GAP = 0.02
 """Share of the mouth-open unit by which the template's lips are apart when its landmarks meet."""
+MOST_CLOSED = 0.5
+"""Share of the mouth-open unit that closing lips may take back."""
 
 
 def closed_lips(
     template: HeadTemplate, coarse: NDArray[np.float32], landmarks: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(C, 3) offsets that bring lips together where the photo's are: the landmarks of closed lips meet on their
-    visible rims, behind which the template stays open by a hair's breadth that other views would show."""
+    """(C, 3) offsets that bring lips together where the photo's are: fitted lips stay apart, since the canonical
+    pose has them so, and other views would show the slit."""
     between = np.linalg.norm(landmarks[468, :2] - landmarks[473, :2])
     gap = np.linalg.norm(landmarks[UPPER_INNER_LIP, :2] - landmarks[LOWER_INNER_LIP, :2]) / max(between, 1e-6)
     t = np.clip((gap - 0.03) / 0.05, 0, 1)
-    lips = template.landmarks(coarse)[[UPPER_INNER_LIP, LOWER_INNER_LIP]].mean(0)
-    near = np.exp(-(((coarse - lips) / [0.075, 0.035, 0.06]) ** 2).sum(1) / 2) * (
+    points = template.landmarks(coarse)
+    upper, lower = points[[UPPER_INNER_LIP, LOWER_INNER_LIP]]
+    near = np.exp(-(((coarse - (upper + lower) / 2) / [0.075, 0.035, 0.06]) ** 2).sum(1) / 2) * (
         template.coarse_part == SKIN
     )
-    drop = template.unit_offsets[template.units.index("mouth-open")]
-    return (-LIP_GAP * (1 - t * t * (3 - 2 * t)) * near[:, None] * drop).astype(np.float32)
+    opening = near[:, None] * template.unit_offsets[template.units.index("mouth-open")]
+    moved = template.landmarks(opening)
+    parts = float(moved[UPPER_INNER_LIP, 1] - moved[LOWER_INNER_LIP, 1])
+    seen = gap * np.linalg.norm(points[468] - points[473])
+    share = np.clip((upper[1] - lower[1] - seen) / max(parts, 1e-6) + LIP_GAP, 0, MOST_CLOSED)
+    return (-share * (1 - t * t * (3 - 2 * t)) * opening).astype(np.float32)
 
 
 def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -311,7 +318,8 @@ def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray
     if not (front & lower).any() or not (front & ~lower).any():
         return result
     opening = max(float(lips[0, 1] - lips[1, 1]), 0.0)
-    edge = lips[0, 1] - np.clip(0.75 * opening, 0.0, 0.032)
+    # Behind closed lips the upper teeth reach a little below the line where they meet.
+    edge = lips[0, 1] - np.clip(0.75 * opening, 0.009, 0.032)
     result[teeth[~lower], 1] = edge - coarse[teeth[front & ~lower], 1].min()
     below = edge - 0.001 - coarse[teeth[front & lower], 1].max()
     result[teeth[lower]] = [0.0, np.clip(below, -0.012, 0.0), -0.007]

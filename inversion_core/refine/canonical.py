@@ -217,7 +217,7 @@ def fuse(
 
 
 def lip_gap(landmarks: NDArray[np.float32]) -> float:
-    """Distance of the inner lips of (478, 2 or 3) landmarks in distances between the eyes."""
+    """Distance of the inner lips of (478, 2) landmarks, seen from the front, in distances between the eyes."""
     between = np.linalg.norm(landmarks[468] - landmarks[473])
     return float(np.linalg.norm(landmarks[13] - landmarks[14]) / max(between, 1e-6))
 

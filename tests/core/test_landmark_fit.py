@@ -6,7 +6,7 @@ import pytest
 from inversion_core.camera import Camera
 from inversion_core.generators.template import SKIN, TEETH
 from inversion_core.landmark_tables import OVAL
-from inversion_core.optimise.landmark_fit import fit_landmarks, seated_teeth, snapped
+from inversion_core.optimise.landmark_fit import closed_lips, fit_landmarks, seated_teeth, snapped
 
 INNER = np.setdiff1d(np.arange(468), OVAL)
 
@@ -117,3 +117,18 @@ def test_upper_teeth_come_to_lie_behind_the_opening(model):
     assert lips[1, 1] < edge < lips[0, 1]
     others = np.setdiff1d(np.arange(len(coarse)), teeth)
     assert np.array_equal(seated[others], coarse[others])
+
+
+@pytest.mark.parametrize("opening", [0.0, 0.15, 0.3])
+def test_lips_meet_where_the_photo_s_do_however_the_fit_left_them(model, opening):
+    template = model.template
+    coarse = _head(template, 6, opening)
+    seen = Camera.orbit(0, 0).project(template.landmarks(coarse))
+    seen[[13, 14]] = seen[[13, 14]].mean(0)
+    upper, lower = template.landmarks(coarse + closed_lips(template, coarse, seen))[[13, 14], 1]
+    apart = template.landmarks(coarse)[[13, 14], 1]
+    assert apart[0] - apart[1] > 0.003
+    assert -0.003 < upper - lower < 0.001
+    assert not closed_lips(
+        template, coarse, Camera.orbit(0, 0).project(template.landmarks(_head(template, 6, 1.0)))
+    ).any()
