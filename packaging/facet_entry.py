@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 from facet_kernels import keep_kernels
+from facet_loops import stand_in
 
 
 def main() -> int:
@@ -17,7 +18,11 @@ def main() -> int:
     multiprocessing.freeze_support()
     free_children()
     if getattr(sys, "frozen", False):
-        keep_kernels(platformdirs.user_cache_path("facet") / "kernels")
+        inside = Path(sys._MEIPASS)
+        if (inside / "loops").is_dir():
+            stand_in(inside)
+        else:
+            keep_kernels(platformdirs.user_cache_path("facet") / "kernels")
     words = sys.argv[1:]
     # Facet starts parts of itself as `sys.executable -m MODULE`, which a built program has to answer itself.
     if len(words) > 1 and words[0] == "-m" and words[1].startswith("inversion_core."):

@@ -1,18 +1,18 @@
-"""What a build on Linux still needs: no symbol tables, compiled loops, the window's name, and the desktop's files.
+"""What a build on Linux still needs: no symbol tables, smaller libraries, the window's name, and the desktop's files.
 
 ``finish_linux.py BUNDLE WORK``
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
-from facet_kernels import portable, processor_flags
+from slim_linux import slim
 from trim import STRIPPED
 
 LINUX = Path(__file__).resolve().parent / "linux"
@@ -25,35 +25,35 @@ def strip(bundle: Path) -> None:
         return
     for pattern in STRIPPED:
         for library in (bundle / "_internal").rglob(pattern):
-            if not library.is_symlink():
-                subprocess.run(["strip", "--strip-unneeded", str(library)], check=True)
+            if library.is_symlink():
+                continue
+            less = library.with_name(f"{library.name}.less")
+            subprocess.run(["strip", "--strip-unneeded", "-o", str(less), str(library)], check=True)
+            if loadable(less.read_bytes()):
+                less.replace(library)
+            else:
+                less.unlink()
 
 
-def compile_loops(bundle: Path, work: Path) -> None:
-    """Run the program once, so that it brings its loops compiled; a machine that cannot run them leaves them out."""
-    kernels, place = bundle / "_internal" / "kernels", work / "kernels"
-    shutil.rmtree(place, ignore_errors=True)
-    # Everything that a person does in the first minutes.
-    sample = next(bundle.rglob("astronaut.png"))
-    jobs = (
-        ["invert", str(sample), "-o", str(place / "made"), "--views"],
-        ["render", str(place / "made/astronaut.facet"), "--size", "256", "-o", str(place / "made/a.png")],
-        ["export", str(place / "made/astronaut.facet"), "--watertight", "-o", str(place / "made/a.glb")],
-    )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(place / "loops")}
-    for words in jobs:
-        subprocess.run(
-            [str(bundle / "facet"), *words], env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-    if portable(processor_flags(), platform.machine()):
-        shutil.copytree(place / "loops", kernels)
-    shutil.rmtree(place)
+def loadable(library: bytes) -> bool:
+    """Whether the parts of a 64-bit library lie on pages; ``strip`` misplaces them where wheels' tools moved them."""
+    start, size, count = *struct.unpack_from("<Q", library, 32), *struct.unpack_from("<HH", library, 54)
+    for place in range(start, start + size * count, size):
+        kind, offset, address = struct.unpack_from("<I4xQQ", library, place)
+        if kind == 1 and (offset - address) % 4096:
+            return False
+    return True
 
 
 def finish(bundle: Path, work: Path) -> None:
     """Turn PyInstaller's folder into what is handed out."""
     strip(bundle)
-    compile_loops(bundle, work)
+    if platform.machine() != "x86_64":
+        print("Libraries stay as they are: what makes them smaller is for x86-64.", file=sys.stderr)
+    elif not all(map(shutil.which, ("as", "ld", "readelf"))):
+        print("There are no binutils here, so the bundle keeps 150 MB that nobody calls.", file=sys.stderr)
+    else:
+        slim(bundle)
     # The same program; its name tells it to open the window.
     (bundle / "Facet").unlink(missing_ok=True)
     (bundle / "Facet").symlink_to("facet")
@@ -63,8 +63,8 @@ def finish(bundle: Path, work: Path) -> None:
         shutil.copy(LINUX / name, share / name)
     shutil.copy(work / "icons" / "facet-256.png", share / "facet.png")
     shutil.copy(LINUX / "install.sh", bundle / "install.sh")
-    shutil.copy(bundle / "_internal" / "THIRD-PARTY.txt", bundle / "THIRD-PARTY.txt")
-    shutil.copy(bundle / "_internal" / "LICENSE", bundle / "LICENSE")
+    for name in ("THIRD-PARTY.txt", "LICENSE"):
+        shutil.move(bundle / "_internal" / name, bundle / name)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,26 @@ EXCLUDED_MODULES = (
     *("torch.utils.tensorboard", "torch.utils.benchmark", "torch.onnx", "tensorboard"),
     *("networkx", "fsspec", "jinja2", "triton"),
     *("numba.cuda", "numba.tests", "numba.roc", "llvmlite.tests"),
-    # What is used of scipy: optimize, ndimage, spatial, interpolate, sparse, and stats in training.
-    *("scipy.signal", "scipy.io", "scipy.datasets", "scipy.misc", "scipy.cluster"),
+    # What is used of scipy: optimize, ndimage, spatial, sparse, special and what these need.
+    *(
+        "scipy.stats",
+        "scipy.integrate",
+        "scipy.interpolate",
+        "scipy.special.cython_special",
+        "scipy.optimize._highspy",
+        "scipy.signal",
+        "scipy.io",
+        "scipy.datasets",
+        "scipy.misc",
+        "scipy.cluster",
+    ),
     *("skimage.data._fetchers", "skimage.io", "skimage.segmentation", "skimage.future"),
     *("skimage.restoration", "skimage.registration", "skimage.feature", "skimage.graph"),
+    *("skimage.transform", "skimage.filters.rank", "skimage.util._remap"),
     # hooks/without_matplotlib.py stands in.
     *("matplotlib", "mpl_toolkits", "fontTools", "contourpy", "kiwisolver", "dateutil"),
     *("mediapipe.model_maker", "mediapipe.tasks.python.genai", "jax", "jaxlib"),
+    *("sqlite3", "readline", "curses"),
     *("tkinter", "IPython", "pytest", "_pytest", "setuptools", "pip", "wheel", "pkg_resources"),
     *("PyQt5", "PyQt6", "PySide2", "tifffile", "imageio", "pandas", "lib2to3", "pydoc_data"),
 )
@@ -42,6 +55,7 @@ UNWANTED = tuple(
         # MediaPipe: the face's and the person's graphs.
         r"mediapipe/modules/(?!face_detection/|face_landmark/|selfie_segmentation/)",
         r"cv2/(data|misc)/",
+        r"PySide6/QtOpenGL\.(abi3\.so|pyd)$",
         r"skimage/data/(?!astronaut\.png|__init__)",
         r"(scipy|numba|llvmlite|numpy|trimesh|skimage)/(.*/)?tests?/",
         r"\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json|top_level\.txt|sboms/|licenses?/|LICEN[CS]E|COPYING)",
@@ -54,8 +68,27 @@ UNWANTED = tuple(
 STRIPPED = (
     *("libtorch_cpu.so", "libtorch_python.so", "libc10.so", "libllvmlite.so", "libpython3*.so*"),
     *("_framework_bindings*.so", "av/**/*.so", "lib-dynload/*.so"),
+    *("scipy/**/*.so", "skimage/**/*.so", "numba/**/*.so", "numpy/**/*.so", "PIL/*.so", "mgl.*.so"),
+    *("opencv*.libs/libpng16*", "libicuuc.so.*", "libicui18n.so.*"),
+    *("safetensors/*.so", "libfreetype-*"),
 )
 """Linux: libraries whose symbol tables, which only debuggers read, are large; the rest stay as their makers ship them."""
+
+
+UNWANTED_MODULES = re.compile(
+    # torch's optimisers import its compiler's outer parts; what would write code is never reached.
+    r"torch\._inductor\.(codegen|fx_passes|kernel|lowering|ir|scheduler|select_algorithm|graph|compile_fx)\b"
+    r"|torch\._inductor\.(pattern_matcher|template_heuristics|cudagraph_trees)\b"
+    r"|torch\.testing\._internal\.(common_(methods|utils|modules|nn|optim|quant)|opinfo|distributed|generated)"
+    r"|sympy\.(physics|stats|vector|testing|codegen|combinatorics|holonomic|diffgeom|liealgebras|categories|crypto)\b"
+    r"|pygments\.(lexers\.(?!_mapping)|styles\.(?!_mapping))|\.tests?\."
+)
+"""Modules that others mention and nobody comes to import."""
+
+
+def wanted_module(name: str) -> bool:
+    """Whether a module of this name is kept."""
+    return not UNWANTED_MODULES.search(name)
 
 
 def wanted(place: str) -> bool:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from inversion_core.appearance import sh_basis
 from inversion_core.camera import Camera
@@ -106,8 +106,8 @@ class SmallHeads:
         mixture = _softmax(1.2 * block["skin"] @ self.skin_mixing)
         skin = mixture @ field.skin_codes.numpy()
         irises = field.iris_codes.numpy()
-        iris = irises[int(norm.cdf(block["iris"][0]) * len(irises) * 0.999)]
-        place = norm.cdf(block["colour"][0]) * (len(HAIR_COLOURS) - 1)
+        iris = irises[int(ndtr(float(block["iris"][0])) * len(irises) * 0.999)]
+        place = ndtr(float(block["colour"][0])) * (len(HAIR_COLOURS) - 1)
         hair_colour = np.stack([np.interp(place, range(len(HAIR_COLOURS)), c) for c in HAIR_COLOURS.T])
         hair_colour = np.clip(hair_colour + 0.03 * block["colour"][1] * np.array([1, -0.2, -0.6]), 0.02, 1)
         albedo = np.einsum("vkc,k->vc", maker.skin_basis, np.append(1, skin))
