@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
-from inversion_core.refine.ears import smoothstep, solved
+from inversion_core.refine.along_surface import harmonic, smoothed
+from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import HairLayer
 from inversion_core.refine.hair_detail import hair_detail, typical_hair
 from inversion_core.refine.layer import (
@@ -110,46 +110,6 @@ def _like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
     total = np.maximum(colours.sum(-1, keepdims=True), 0.03)
     hue = np.abs(colours / total - typical / typical.sum()).max(-1)
     return (hue < 0.07) & (total[:, 0] > 0.2 * typical.sum())
-
-
-def _smoothed(
-    adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None
-) -> NDArray:
-    """Values averaged over neighbours; with ``weight`` only weighted ones are averaged."""
-    if weight is None:
-        degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
-        degree = degree.reshape(-1, *([1] * (values.ndim - 1)))
-        for _ in range(rounds):
-            values = 0.5 * values + 0.5 * (adjacency @ values) / degree
-        return values
-    total, norm = values * weight[:, None], weight.copy()
-    for _ in range(rounds):
-        total, norm = total + adjacency @ total, norm + adjacency @ norm
-        scale = norm.max() + 1e-12
-        total, norm = total / scale, norm / scale
-    return total / np.maximum(norm, 1e-12)[:, None]
-
-
-def _carried(
-    template: HeadTemplate, colours: NDArray, trust: NDArray, default: NDArray, pull: NDArray
-) -> NDArray:
-    """(V, 3) colours: trusted ones kept, the rest harmonic along the surface, drawn to ``default`` by ``pull``.
-
-    Nothing is carried between scalp and face: hair must not stain the cheek, nor skin the crown.
-    """
-    edges = template.adjacency.tocoo()
-    scalp = template.scalp > 0.5
-    same = scalp[edges.row] == scalp[edges.col]
-    adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
-    degree = np.asarray(adjacency.sum(1)).ravel()
-    free = trust < 0.5
-    index = np.flatnonzero(free)
-    laplacian = (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
-    matrix = laplacian[index][:, index] + sparse.diags(pull[index].astype(np.float64))
-    right = adjacency[index][:, np.flatnonzero(~free)] @ colours[~free] + pull[index, None] * default[index]
-    result = colours.astype(np.float64).copy()
-    result[index] = solved(matrix, right)
-    return np.clip(result, 0, 1).astype(np.float32)
 
 
 def fuse(
@@ -254,7 +214,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
     trust = np.where(
-        skin & ~in_mouth, _smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
+        skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
     )
     trust = np.minimum(trust, straight)
 
@@ -263,9 +223,8 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     sure = (trust > 0.75).astype(np.float64)
     skin_pixels = sure.astype(bool) & skin & (template.scalp < 0.2) & (uv[:, 1] < chin)
     typical = np.median(colours[skin_pixels], 0) if skin_pixels.sum() > 50 else np.array([0.7, 0.55, 0.48])
-    # A collar on the neck is painted where it is seen, but must not run into skin that is not.
-    sure *= (uv[:, 1] < chin) | _like_skin(colours, typical) | ~skin
-    low = _smoothed(adjacency, colours, 10, weight=sure + 1e-9)
+    clothes = sure * skin * ((uv[:, 1] > chin) & ~_like_skin(colours, typical))
+    low = smoothed(adjacency, colours, 10, weight=sure + 1e-9)
     brightness = np.clip(typical.mean() / 0.55, 0.35, 1.25)
     default = np.repeat(typical[None], len(fine), 0)
     pull = np.full(len(fine), 1e-5)
@@ -292,19 +251,24 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
         back = (fine[index, 2].max() - fine[index, 2]) / 0.09
         default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None] * mouth_light(gap)
     default[in_mouth] *= mouth_light(gap)
-    carried = _carried(template, low, sure, default, pull)
+    carried = harmonic(template, low, sure, default, pull)
+    if clothes.any():
+        # A collar goes on round neck and shoulders, but must not run up into skin that is not seen.
+        bare = harmonic(template, low, sure - clothes, default, pull)
+        dressed = harmonic(template, clothes[:, None], sure, np.zeros((len(fine), 1)), pull)
+        carried = bare + (carried - bare) * smoothstep(dressed, 0.4, 0.9)
     carried = np.where(sure[:, None] > 0, low, carried)
     # A closing lid is skin: what surrounds an open eye is lashes and shadow.
     lid = 0.6 * template.lids[:, 0].max(0)[:, None]
     carried = carried * (1 - lid) + typical * 0.97 * lid
-    base = _smoothed(adjacency, carried, 2)
+    base = smoothed(adjacency, carried, 2)
     # Folds of ears, shadows of nostrils: the field's detail over its own low frequencies.
-    relief = np.clip(albedo / np.maximum(_smoothed(adjacency, albedo, 40), 0.05), 0.6, 1.25)
+    relief = np.clip(albedo / np.maximum(smoothed(adjacency, albedo, 40), 0.05), 0.6, 1.25)
     silent = ((1 - trust) * (skin & ~in_mouth))[:, None]
     base = np.clip(base * (1 + (relief - 1) * silent), 0, 1).astype(np.float32)
 
     mirror = template.mirror
-    mirror_weight = np.where(skin, _smoothed(adjacency, trust[mirror] * (1 - trust), 2), 0)
+    mirror_weight = np.where(skin, smoothed(adjacency, trust[mirror] * (1 - trust), 2), 0)
     mirror_weight *= 1 - smoothstep(template.scalp, 0.2, 0.6)
     gain = np.clip(base / np.maximum(low[mirror], 0.02), 0.4, 2.0)
     attributes = np.zeros((len(fine), CHANNELS), np.float32)
@@ -313,7 +277,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
     # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
     below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
-    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 4)[..., None], uv)[:, 0]
+    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 8)[..., None], uv)[:, 0]
     attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.15, 0.5))
     lowest = np.flatnonzero((masks[..., 0] > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
     if lowest < 0.98:

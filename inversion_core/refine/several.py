@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.canonical import PhotoDetail, _carried, _smoothed
+from inversion_core.refine.along_surface import harmonic, smoothed
+from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.chart import Chart
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import ROWS, WIDTH
@@ -72,7 +73,7 @@ def fused_photos(template: HeadTemplate, chart: Chart, details: Sequence[PhotoDe
     shares = claims / np.maximum(claims.sum(0), 1e-6)
     trust = np.stack([w.trust for w in witnesses]).max(0)
     adjacency = template.adjacency
-    shares = np.stack([_smoothed(adjacency, share, 4) for share in shares]).astype(np.float32)
+    shares = np.stack([smoothed(adjacency, share, 4) for share in shares]).astype(np.float32)
     outer = (template.part == SKIN) & (template.interior < 0.25)
 
     def mixed(which: NDArray) -> NDArray[np.float32]:
@@ -85,14 +86,14 @@ def fused_photos(template: HeadTemplate, chart: Chart, details: Sequence[PhotoDe
 
     everyone = np.arange(len(trust))
     sure = (trust > 0.75).astype(np.float64)
-    low = _smoothed(adjacency, mixed(everyone), 10, weight=sure + 1e-9)
+    low = smoothed(adjacency, mixed(everyone), 10, weight=sure + 1e-9)
     own = first.head.attributes[:, COLOUR]
-    base = _carried(template, low, sure, own, np.full(len(trust), 2e-3))
-    base = _smoothed(adjacency, np.where(sure[:, None] > 0, low, base), 2)
+    base = harmonic(template, low, sure, own, np.full(len(trust), 2e-3))
+    base = smoothed(adjacency, np.where(sure[:, None] > 0, low, base), 2)
     base = np.where(outer[:, None], base, own)
 
     mirror = template.mirror
-    mirrored = np.where(outer, _smoothed(adjacency, trust[mirror] * (1 - trust), 2), 0)
+    mirrored = np.where(outer, smoothed(adjacency, trust[mirror] * (1 - trust), 2), 0)
     mirrored *= 1 - smoothstep(template.scalp, 0.2, 0.6)
     balance = np.clip(base / np.maximum(low[mirror], 0.02), 0.4, 2.0)
     direct, reflected = 0.0, 0.0
@@ -154,7 +155,7 @@ def _matched(template: HeadTemplate, reference, other) -> NDArray[np.float32]:
     seen = both > 0.05
     usual = np.median(ratio[seen], 0) if seen.sum() > 100 else np.zeros(3)
     ratio = np.where(seen[:, None], ratio, usual)
-    smooth = _smoothed(template.adjacency, ratio, SPREAD, weight=both + 2e-3)
+    smooth = smoothed(template.adjacency, ratio, SPREAD, weight=both + 2e-3)
     return np.clip(np.exp(smooth), 1 / MOST_GAIN, MOST_GAIN).astype(np.float32)
 
 

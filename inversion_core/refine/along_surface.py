@@ -1,0 +1,50 @@
+"""Colours and trust spread from vertex to vertex along the head's surface."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from inversion_core.generators.template import HeadTemplate
+from inversion_core.refine.ears import solved
+
+
+def smoothed(
+    adjacency: sparse.csr_matrix, values: NDArray, rounds: int, weight: NDArray | None = None
+) -> NDArray:
+    """Values averaged over neighbours; with ``weight`` only weighted ones are averaged."""
+    if weight is None:
+        degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
+        degree = degree.reshape(-1, *([1] * (values.ndim - 1)))
+        for _ in range(rounds):
+            values = 0.5 * values + 0.5 * (adjacency @ values) / degree
+        return values
+    total, norm = values * weight[:, None], weight.copy()
+    for _ in range(rounds):
+        total, norm = total + adjacency @ total, norm + adjacency @ norm
+        scale = norm.max() + 1e-12
+        total, norm = total / scale, norm / scale
+    return total / np.maximum(norm, 1e-12)[:, None]
+
+
+def harmonic(
+    template: HeadTemplate, colours: NDArray, trust: NDArray, default: NDArray, pull: NDArray
+) -> NDArray:
+    """(V, 3) colours: trusted ones kept, the rest harmonic along the surface, drawn to ``default`` by ``pull``.
+
+    Nothing is carried between scalp and face: hair must not stain the cheek, nor skin the crown.
+    """
+    edges = template.adjacency.tocoo()
+    scalp = template.scalp > 0.5
+    same = scalp[edges.row] == scalp[edges.col]
+    adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
+    degree = np.asarray(adjacency.sum(1)).ravel()
+    free = trust < 0.5
+    index = np.flatnonzero(free)
+    laplacian = (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
+    matrix = laplacian[index][:, index] + sparse.diags(pull[index].astype(np.float64))
+    right = adjacency[index][:, np.flatnonzero(~free)] @ colours[~free] + pull[index, None] * default[index]
+    result = colours.astype(np.float64).copy()
+    result[index] = solved(matrix, right)
+    return np.clip(result, 0, 1).astype(np.float32)
