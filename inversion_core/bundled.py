@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,38 +17,23 @@ from inversion_core.appearance import colour_factors, estimate_light, load_agein
 from inversion_core.border import made_up
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
-from inversion_core.errors import ProjectUnreadable
 from inversion_core.generators.head import Head
-from inversion_core.generators.template import (
-    SKIN,
-    TEETH,
-    TONGUE,
-    HeadTemplate,
-    load_template,
-    vertex_normals,
-)
+from inversion_core.generators.template import SKIN, HeadTemplate, load_template, vertex_normals
 from inversion_core.image import to_float
 from inversion_core.latent import Latent
+from inversion_core.lids_and_lips import CLOSING, closed_lids, lids_meeting, mouth_brightening
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
-from inversion_core.portrait import CROP_SIZE, Portrait
+from inversion_core.packing import as_stored, packed, unpacked
+from inversion_core.portrait import Portrait
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.canonical import PhotoDetail, fuse, lip_gap, mouth_light
-from inversion_core.refine.chart import ATLAS_SIZE, Chart, make_chart
+from inversion_core.refine.canonical import PhotoDetail, fuse
+from inversion_core.refine.chart import Chart, make_chart
 from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
 from inversion_core.refine.hair import build_hair
-from inversion_core.refine.hair_detail import HAIR_TEXTURE
-from inversion_core.refine.layer import (
-    CHANNELS,
-    MIRROR_WEIGHT,
-    SEEN_STRAIGHT,
-    WEIGHT,
-    Layer,
-    sampled,
-    with_vertices,
-)
+from inversion_core.refine.layer import Layer, sampled, with_vertices
 from inversion_core.refine.matte import decontaminated, left_over_rim
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.render import render
@@ -59,10 +44,6 @@ from inversion_core.task import Progress, Task
 if TYPE_CHECKING:
     from inversion_core.encoders.heads import HeadEncoder
 
-CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
-"""Units that work against each other: a closing lid gives up being wide open."""
-LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
-"""MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
 STRONGEST_UNIT = 1.7
 
 
@@ -238,7 +219,7 @@ class BundledModel:
     def inversion(self, portrait: Portrait, fit: HeadFit, detail: PhotoDetail, method: str) -> Inversion:
         """The whole, rounded as projects keep it, with its scores."""
         latent = Latent(np.concatenate([fit.identity, fit.expression]), "blocks", self.card.name)
-        inversion = Inversion(portrait, latent, _as_stored(detail), {}, method, 0.0)
+        inversion = Inversion(portrait, latent, as_stored(detail), {}, method, 0.0)
         return replace(inversion, scores=self._scores(inversion, fit))
 
     def _scores(self, inversion: Inversion, fit: HeadFit) -> dict[str, float]:
@@ -280,7 +261,7 @@ class BundledModel:
         """The head with the moves applied; some 15 ms."""
         template, detail = self.template, inversion.detail
         identity, expression, shape = self.codes(inversion.latent, moves)
-        expression = self._lids_meeting(inversion, identity, expression, shape)
+        expression = lids_meeting(template, inversion, identity, expression, shape)
         coarse = template.coarse(identity, expression, shape) + detail.corrective
         vertices = template.fine(coarse) + detail.lying
         moved = vertices - detail.head.vertices
@@ -290,8 +271,8 @@ class BundledModel:
             vertices = detail.head.vertices + moved
         normals = vertex_normals(vertices, template.faces)
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
-        attributes, lashes = self._closed_lids(inversion, expression)
-        light = light * lashes * self._mouth_light(inversion, coarse)
+        attributes, lashes = closed_lids(template, inversion, expression)
+        light = light * lashes * mouth_brightening(template, inversion, coarse)
         hair_light = np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy()
         if free is not None:
             light = 1 + (light - 1) * free
@@ -301,7 +282,8 @@ class BundledModel:
         head = replace(detail.head, vertices=vertices, attributes=attributes)
         furthest = float(np.abs(moved[template.part == SKIN]).max())
         if furthest > 1e-5:
-            light = light * relit(detail.light, self._normals(detail), normals)
+            before = vertex_normals(detail.head.vertices, detail.head.faces)
+            light = light * relit(detail.light, before, normals)
 
         def following(layer: Layer, anchors: NDArray, weights: NDArray) -> Layer:
             if not len(layer.vertices) or furthest <= 1e-5:
@@ -326,169 +308,12 @@ class BundledModel:
             inversion=inversion,
         )
 
-    def _lids_meeting(self, inversion: Inversion, identity, expression, shape) -> NDArray[np.float32]:
-        """The expression with closing lids stopped where they meet: narrow eyes need less than the whole unit."""
-        template, open_eyes, result = (
-            self.template,
-            inversion.latent.ws[len(self.template.identity) :],
-            expression,
-        )
-        for unit, (upper, lower) in zip(CLOSING, LID_PAIRS, strict=True):
-            index = template.units.index(unit)
-            added = expression[index] - open_eyes[index]
-            if added <= 0:
-                continue
-            result = result if result is not expression else expression.copy()
-            result[index] = open_eyes[index]
-            coarse = template.coarse(identity, result, shape) + inversion.detail.corrective
-            lids = template.landmarks(coarse)[[*upper, *lower]].reshape(2, -1, 3)
-            travel = template.landmarks(template.unit_offsets[index])[[*upper, *lower]].reshape(2, -1, 3)
-            gap, closing = (lids[0] - lids[1])[:, 1], (travel[1] - travel[0])[:, 1]
-            enough = float(np.median(gap / np.maximum(closing, 1e-4)))
-            result[index] = open_eyes[index] + added * np.clip(1.2 * enough, 0.2, 1.5)
-        return result
-
-    def _closed_lids(self, inversion: Inversion, expression: NDArray) -> tuple[NDArray, NDArray]:
-        """The head's attributes with the photo's open eyes taken off closing lids, and (V, 1) dark lashes."""
-        attributes, template = inversion.detail.head.attributes, self.template
-        modes = len(template.identity)
-        shade = np.ones((len(template.part), 1), np.float32)
-        for unit, (lid, margin) in zip(CLOSING, template.lids, strict=True):
-            index = template.units.index(unit)
-            closed = float(
-                smoothstep(np.float32(expression[index] - inversion.latent.ws[modes + index]), 0.15, 0.8)
-            )
-            if closed > 0:
-                if attributes is inversion.detail.head.attributes:
-                    attributes = attributes.copy()
-                attributes[:, [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= (1 - closed * lid)[:, None]
-                shade *= (1 - 0.92 * closed * margin)[:, None]
-        return attributes, shade
-
-    def _mouth_light(self, inversion: Inversion, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(V, 1) how much brighter the mouth's inside is than at rest: lips that part let light in."""
-        template, modes = self.template, len(self.template.identity)
-        codes = inversion.latent.ws
-        at_rest = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
-        at_rest = at_rest + inversion.detail.corrective
-        gaps = [lip_gap(template.landmarks(mesh)[:, :2]) for mesh in (coarse, at_rest)]
-        rest = lip_gap(inversion.portrait.landmarks[:, :2])
-        factor = np.float32(mouth_light(rest + gaps[0] - gaps[1]) / mouth_light(rest))
-        inside = (template.interior > 0.75) | (template.part == TEETH) | (template.part == TONGUE)
-        return np.where(inside, factor, np.float32(1))[:, None]
-
-    def _normals(self, detail: PhotoDetail) -> NDArray[np.float32]:
-        return vertex_normals(detail.head.vertices, detail.head.faces)
-
     # ---- in and out of projects -----------------------------------------------------------------------------
 
     def pack(self, inversion: Inversion) -> dict[str, NDArray[np.generic]]:
-        """Everything but the portrait as named arrays, pictures and weights in half precision."""
-        arrays: dict[str, NDArray[np.generic]] = {"latent": inversion.latent.ws}
-        detail = inversion.detail
-        for name in _DETAIL_ARRAYS:
-            arrays[name] = np.asarray(getattr(detail, name))
-        if detail.atlas is not None:
-            arrays["atlas"] = np.round(detail.atlas * 255).astype(np.uint8)
-        for name in _LAYERS:
-            layer = getattr(detail, name)
-            arrays |= {f"{name}.vertices": layer.vertices, f"{name}.faces": layer.faces}
-            arrays[f"{name}.attributes"] = layer.attributes
-        for name in _HALF:
-            arrays[name] = arrays[name].astype(np.float16)
-        arrays["camera"] = detail.camera.label()
-        arrays["scores"] = np.array(list(inversion.scores.values()), np.float32)
-        return arrays
+        """See :func:`inversion_core.packing.packed`."""
+        return packed(inversion)
 
     def unpack(self, portrait: Portrait, arrays: Mapping[str, NDArray[np.generic]]) -> Inversion:
-        """The inversion of :meth:`pack`.
-
-        Raises:
-            ProjectUnreadable: arrays are missing or have shapes that this model does not know.
-        """
-        try:
-            layers = {
-                name: Layer(
-                    np.asarray(arrays[f"{name}.vertices"], np.float32),
-                    arrays[f"{name}.faces"],
-                    arrays[f"{name}.attributes"].astype(np.float32),
-                )
-                for name in _LAYERS
-            }
-            plain = {name: np.ascontiguousarray(arrays[name], _kind(name)) for name in _DETAIL_ARRAYS}
-            camera = Camera.from_label(arrays["camera"])
-            latent = Latent(np.asarray(arrays["latent"], np.float32), "blocks", self.card.name)
-            scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
-            atlas = arrays["atlas"].astype(np.float32) / np.float32(255) if "atlas" in arrays else None
-            detail = PhotoDetail(camera=camera, **layers, **plain, atlas=atlas)
-            _check(self.template, latent, detail)
-        except (KeyError, ValueError) as error:
-            raise ProjectUnreadable(
-                f"The project does not fit the model {self.card.title!r}: {error}.",
-                "Open its photo again instead.",
-            ) from error
-        return Inversion(replace(portrait, camera=camera), latent, detail, scores, "project", 0.0)
-
-
-def _as_stored(detail: PhotoDetail) -> PhotoDetail:
-    """The detail rounded as projects keep it, so that a project opened again gives the same head to the last vertex."""
-    half = {name: getattr(detail, name) for name in _HALF if "." not in name}
-    half = {name: array.astype(np.float16).astype(np.float32) for name, array in half.items()}
-    for name in (name.split(".")[0] for name in _HALF if "." in name):
-        layer = getattr(detail, name)
-        rounded = layer.attributes.astype(np.float16).astype(np.float32)
-        half[name] = replace(layer, attributes=rounded)
-    if detail.atlas is not None:
-        half["atlas"] = np.round(detail.atlas * 255) / np.float32(255)
-    return replace(detail, **half)
-
-
-_LAYERS = ("head", "hair", "shell")
-_DETAIL_ARRAYS = tuple(
-    f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera", "atlas", "mixed")
-)
-_HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
-_SCORES = ("psnr", "ssim", "iou", "fit")
-
-
-def _check(template: HeadTemplate, latent: Latent, detail: PhotoDetail) -> None:
-    """Refuse (ValueError) what does not fit: the compiled loops that draw a head trust shapes and indices."""
-    count, hair, shell = (len(layer.vertices) for layer in (detail.head, detail.hair, detail.shell))
-    shapes = {
-        "head.vertices": (detail.head.vertices, (len(template.part), 3)),
-        "latent": (latent.ws, (len(template.identity) + len(template.units),)),
-        "corrective": (detail.corrective, template.mean.shape),
-        "lying": (detail.lying, (count, 3)),
-        "photo": (detail.photo, (CROP_SIZE, CROP_SIZE, 3)),
-        "masks": (detail.masks, (CROP_SIZE, CROP_SIZE, 2)),
-        "hair_texture": (detail.hair_texture, (*HAIR_TEXTURE, 3)),
-        "hair_anchors": (detail.hair_anchors, (hair, 4)),
-        "hair_weights": (detail.hair_weights, (hair, 4)),
-        "shell_anchors": (detail.shell_anchors, (shell, 4)),
-        "shell_weights": (detail.shell_weights, (shell, 4)),
-        "hair_colour": (detail.hair_colour, (3,)),
-        "skin_colour": (detail.skin_colour, (3,)),
-        "light": (detail.light, (9,)),
-    }
-    if detail.atlas is not None:
-        shapes["atlas"] = (detail.atlas, (ATLAS_SIZE, ATLAS_SIZE, 3))
-    indices = [("hair_anchors", detail.hair_anchors, count), ("shell_anchors", detail.shell_anchors, count)]
-    for name in _LAYERS:
-        layer = getattr(detail, name)
-        number = len(layer.vertices)
-        shapes[f"{name}.vertices"] = shapes.get(f"{name}.vertices", (layer.vertices, (number, 3)))
-        shapes[f"{name}.attributes"] = (layer.attributes, (number, CHANNELS))
-        shapes[f"{name}.faces"] = (layer.faces, (len(layer.faces), 3))
-        indices.append((f"{name}.faces", layer.faces, number))
-    for name, (array, shape) in shapes.items():
-        if array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}, not {shape}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds values that are not numbers")
-    for name, array, number in indices:
-        if array.dtype.kind != "i" or (array.size and not 0 <= array.min() <= array.max() < number):
-            raise ValueError(f"{name} points beyond its vertices")
-
-
-def _kind(name: str) -> type[np.generic]:
-    return np.int32 if name.endswith("anchors") else np.float32
+        """See :func:`inversion_core.packing.unpacked`."""
+        return unpacked(self.template, self.card, portrait, arrays)

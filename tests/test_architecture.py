@@ -50,6 +50,8 @@ RANKS = (
         "samples",
         "blend",
         "bundled",
+        "lids_and_lips",
+        "packing",
         "keep",
         "restore",
         "strokes",
