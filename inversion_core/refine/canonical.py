@@ -281,8 +281,10 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.15, 0.5))
     lowest = np.flatnonzero((masks[..., 0] > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
     if lowest < 0.98:
-        # A photo that ends there; an edge sharper than the mesh would show its triangles.
         attributes[:, OPACITY] *= 1 - below * (1 - smoothstep(lowest - uv[:, 1], 0.0, 0.03))
+    # An edge sharper than the mesh would show its triangles.
+    soft = smoothed(adjacency, attributes[:, OPACITY], 6)
+    attributes[:, OPACITY] += below * (soft - attributes[:, OPACITY])
     # What the photo's own view shows of eyes and mouth is the photo, lids and lips before them included.
     attributes[:, SEEN_STRAIGHT] = np.where(inner, 1.0, np.maximum(straight, trust))
     return Layer(fine, template.faces, attributes)

@@ -25,6 +25,8 @@ CURTAIN = 0.42
 """World units from ear height down to the layer's last row."""
 STANDOFF = 0.004
 """World units that the layer keeps from the skin at least."""
+CROWN_ROWS = 12
+"""Rows within which the layer's height evens out towards the crown."""
 SUNK = 0.004
 """World units by which bare cells lie deeper than that."""
 EAR_PLANE = 0.045
@@ -175,7 +177,9 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
     towards /= np.linalg.norm(towards, axis=1, keepdims=True) * np.linalg.norm(outward, axis=1, keepdims=True)
     # Where one looks along the head, the picture says little of what grows there.
     facing = (outward * towards).sum(1).reshape(ROWS, COLUMNS) > 0.05
-    bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & facing & (np.abs(_azimuth())[None] < np.radians(85))
+    shown = ((seen > 0) & (seen < hair.shape[0])).all(1).reshape(ROWS, COLUMNS)
+    bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & shown & facing
+    bare &= np.abs(_azimuth())[None] < np.radians(85)
     distance = cv2.distanceTransform(1 - bare.astype(np.uint8), cv2.DIST_L2, 5)
     t = np.clip((distance - 1) / 7, 0, 1)
     return 0.08 + 0.92 * t * t * (3 - 2 * t)
@@ -285,7 +289,9 @@ def build_hair(
     rooted = _rooted(base + STANDOFF, centre, camera, hair)
     # It comes out of the skin, or one would look between the two from the side.
     radius = base + STANDOFF + risen * rooted - SUNK * (1 - smoothstep(rooted, 0.08, 0.15))
-    radius[0] = radius[0].mean()
+    # The grid's columns meet at the crown.
+    crown = smoothstep(np.arange(CROWN_ROWS) / CROWN_ROWS, 0.0, 1.0)[:, None]
+    radius[:CROWN_ROWS] = radius[0].mean() + (radius[:CROWN_ROWS] - radius[0].mean()) * crown
     silhouette = bare_silhouette(template, fine, camera, hair.shape[0])
     radius, sunk = _behind_the_jaw(radius, base, centre, camera, hair, silhouette)
 
