@@ -309,7 +309,7 @@ class AlignDialog(QDialog):
         else:
             self.preview.image, canvas.shadow = photo_picture(found.crop), found.square
             self.preview.rings = self._rings(found)
-            yaw, pitch = (math.degrees(angle) for angle in found.camera.angles)
+            yaw, pitch = (round(math.degrees(angle)) for angle in found.camera.angles)
             self.angles.setText(self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch))
             # With a square, the fields say it.
             self.angles.setVisible(points)

@@ -261,7 +261,8 @@ class PhotoPanel(QWidget):
         if inversion is None or portrait is None:
             self.scores.setText("")
             return
-        yaw, pitch = np.degrees(portrait.camera.angles)
+        # Whole numbers have no negative zero.
+        yaw, pitch = (round(angle) for angle in np.degrees(portrait.camera.angles).tolist())
         parts = [portrait.name, self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch)]
         if "iou" in inversion.scores:
             parts.append(self.tr("outline {share:.0f} %").format(share=inversion.scores["iou"] * 100))

@@ -114,6 +114,8 @@ class Workshop:
         """An :class:`Opened` photo; ``source`` may be "sample:astronaut"."""
         yield Progress(0, 10, "loading the model")
         model = self.model()
+        # Before faces are looked for: where nothing can be made of them, that is what matters.
+        self.engine.checked_encoder(model)
         yield Progress(1, 10, "finding the face")
         if isinstance(source, str) and source.startswith(SAMPLES):
             source, name = self.engine.sample(source.removeprefix(SAMPLES))
@@ -273,6 +275,7 @@ class Workshop:
         if portrait is None:
             self._model = model
             return model
+        self.engine.checked_encoder(model)
         if portrait.marks is not None and not self.engine.takes_by_hand(model):
             yield Progress(1, 10, "finding the face")
             portrait = self.engine.open_portrait(portrait.source, portrait.name)

@@ -23,6 +23,7 @@ from inversion_core.errors import MissingResource, NoFace, ProjectUnreadable
 from inversion_core.image import write_atomic
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
+from inversion_core.model import checked_encoder
 from inversion_core.portrait import FacePoints, Portrait, Square
 from inversion_core.rendering import Rendering
 from inversion_core.task import Progress
@@ -98,6 +99,9 @@ class BallEngine:
 
     def takes_by_hand(self, model):
         return self.by_hand
+
+    def checked_encoder(self, model):
+        checked_encoder(model)
 
     def marks_of(self, portrait):
         if isinstance(portrait.marks, FacePoints):

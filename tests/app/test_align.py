@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from app.dialog_align import AlignDialog, first_square
 from app.engine import InversionCore
 from app.theme import DARK
+from inversion_core.camera import Camera
 from inversion_core.errors import NoFace
 from inversion_core.portrait import FacePoints, Square
 
@@ -168,6 +169,22 @@ def test_models_that_need_a_face_say_so(qtbot, window, photo):
     window.actions_by_name["align"].trigger()
     assert "needs a face" in window.dialogs[-1].message.what
     assert not window.photo.align.isVisibleTo(window.photo)
+
+
+def test_a_generator_alone_says_what_is_missing(qtbot, window, engine, photo):
+    engine.card.kind = "eg3d"
+    photo.write_bytes(b"no face")
+    qtbot.waitUntil(lambda: window.controller.model is not None)
+    window.open(str(photo))
+    qtbot.waitUntil(lambda: bool(window.dialogs), timeout=10000)
+    assert "no encoder" in window.dialogs[-1].message.what and window.align_commands.dialog is None
+
+
+def test_angles_have_no_negative_zero(opened):
+    inversion = opened.session.inversion
+    portrait = replace(inversion.portrait, camera=Camera.orbit(-0.005, -0.004))
+    opened.session.set_inversion(replace(inversion, portrait=portrait), "Mend")
+    assert "turned +0°, +0°" in opened.photo.scores.text()
 
 
 def test_an_open_photo_is_aligned_again_as_a_step(qtbot, opened, engine):
