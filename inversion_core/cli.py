@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import click
 
 from inversion_core import cli_compare, cli_official, cli_output, cli_restore, cli_stylesdf, cli_train
 from inversion_core.cli_by_hand import by_hand_options, marks_for, open_marked
-from inversion_core.console import EXIT_CODES, manners, run, say
+from inversion_core.console import EXIT_CODES, interruptible, manners, run, say
 from inversion_core.errors import FacetError, UsageError
 
 PHOTO = click.Path(path_type=Path)
@@ -30,15 +31,13 @@ def facet(context: click.Context, debug: bool) -> None:
     """Edit faces in 3D. Without a command the window opens."""
     context.obj = debug
     if context.invoked_subcommand is None:
-        from app.__main__ import main as window
-
-        sys.exit(window([]))
+        _window([])
 
 
 def main() -> None:
     """Entry point: every error a user can meet ends as a sentence and an exit code."""
     debug = "--debug" in sys.argv
-    with manners(debug):
+    with manners(debug), interruptible():
         try:
             facet(standalone_mode=False)
         except click.exceptions.Exit as stop:
@@ -48,6 +47,14 @@ def main() -> None:
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
+
+
+def _window(words: list[str]) -> None:
+    """Leaves with the window's exit code. Qt's loop runs no handler of ours, so SIGTERM ends it as ever."""
+    from app.__main__ import main as window
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(window(words))
 
 
 def moves_of(settings: tuple[str, ...]) -> dict[str, float]:
@@ -375,9 +382,7 @@ def models(context: click.Context, as_json: bool) -> None:
 @click.argument("photo", required=False, type=PHOTO)
 def gui(photo) -> None:
     """Open the window, on PHOTO if one is given."""
-    from app.__main__ import main as window
-
-    sys.exit(window([str(photo)] if photo else []))
+    _window([str(photo)] if photo else [])
 
 
 facet.add_command(cli_output.export)

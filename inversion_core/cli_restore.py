@@ -14,6 +14,7 @@ import numpy as np
 from inversion_core.console import run, say
 from inversion_core.edit import Inversion
 from inversion_core.errors import OutputUnwritable, UsageError
+from inversion_core.model import ModelCard
 from inversion_core.restoration import IRISES
 
 PATH = click.Path(path_type=Path)
@@ -73,6 +74,7 @@ def restore(
     from inversion_core.segmentation import hair_mask
 
     loaded = load_model(model)
+    _checked_choices(loaded.card, grey, {"noise": noise, "skin": skin, "hair": hair, "eyes": eyes})
     content = read_bytes(photo)
     holes = None if mask is None else cv2.cvtColor(read_image(mask), cv2.COLOR_RGB2GRAY)
     if holes is None:
@@ -134,6 +136,24 @@ def restore(
         "scores": {name: round(float(value), 4) for name, value in inversion.scores.items()},
     }
     say(record, as_json, lambda: iter([str(project)]))
+
+
+def _checked_choices(card: ModelCard, grey: bool, choices: Mapping[str, object]) -> None:
+    """Nothing, where every choice that was made changes something.
+
+    Raises:
+        UsageError: one would be ignored.
+    """
+    made = [f"--{name}" for name, value in choices.items() if value]
+    if card.kind != "heads" and made:
+        raise UsageError(
+            f"{made[0]} does nothing with {card.title or card.name}: a descent leaves noise out and finds colours "
+            "by itself.",
+            "Leave it out, or use the bundled model.",
+        )
+    made = [name for name in made if name != "--noise"]
+    if made and not grey:
+        raise UsageError(f"{made[0]} chooses among colours for a grey photo.", "Add --grey, or leave it out.")
 
 
 def dragged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -74,6 +75,16 @@ def manners(debug: bool) -> Iterator[None]:
             3,
             debug,
         )
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, being asked to end (SIGTERM) is Ctrl-C: what is half written is taken away first."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _leave(what: str, hint: str, code: int, debug: bool) -> None:

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import shutil
+import signal
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -361,6 +364,22 @@ def test_stopping_leaves_nothing_and_exits_with_5(facet, photo, tmp_path, monkey
     code, out, err = facet("invert", photo, "-o", tmp_path / "out")
     assert (code, out, err.strip()) == (5, "", "facet: Cancelled.")
     assert not _files(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing sends SIGTERM there")
+def test_being_asked_to_end_is_stopping(facet, photo, tmp_path, monkeypatch):
+    from inversion_core import pipeline
+
+    def asked(portrait, model, others=()):
+        yield from ()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr(pipeline, "invert", asked)
+    before = signal.getsignal(signal.SIGTERM)
+    code, out, err = facet("invert", photo, "-o", tmp_path / "out")
+    assert (code, out, err.strip()) == (5, "", "facet: Cancelled.")
+    assert not _files(tmp_path) and signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(facet, project_file, tmp_path, monkeypatch):

@@ -28,8 +28,13 @@ from inversion_core.task import finish
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return load_model(tiny_goae_folder(tmp_path_factory.mktemp("models") / "small"), "cpu")
+def model_folder(tmp_path_factory):
+    return tiny_goae_folder(tmp_path_factory.mktemp("models") / "small")
+
+
+@pytest.fixture(scope="module")
+def small(model_folder):
+    return load_model(model_folder, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +108,13 @@ def test_what_no_project_could_keep_is_refused(small, truth):
 def test_the_bundled_fit_has_converged_and_the_command_says_so(project_file, tmp_path):
     result = CliRunner().invoke(facet, ["refine", str(project_file), "-o", str(tmp_path / "x.facet")])
     assert isinstance(result.exception, UsageError) and "converged" in result.exception.what
+
+
+@pytest.mark.parametrize(
+    "words, option",
+    [(("--noise", "9"), "--noise"), (("--grey", "--skin", "0.5"), "--skin"), (("--eyes", "blue"), "--eyes")],
+)
+def test_choices_that_a_descent_would_ignore_are_refused(model_folder, tmp_path, words, option):
+    call = ["restore", "absent.png", "-o", str(tmp_path / "out"), "--model", str(model_folder), *words]
+    error = CliRunner().invoke(facet, call).exception
+    assert isinstance(error, UsageError) and option in error.what and not (tmp_path / "out").exists()

@@ -144,3 +144,6 @@ def test_masks_must_fit_and_something_must_be_asked(astronaut, tmp_path):
     photo.write_bytes(astronaut.source)
     result = CliRunner().invoke(facet, ["restore", str(photo), "-o", str(tmp_path)])
     assert isinstance(result.exception, UsageError)
+    words = ["restore", str(photo), "-o", str(tmp_path), "--blur", "1", "--hair", "0.5"]
+    refusal = CliRunner().invoke(facet, words).exception
+    assert isinstance(refusal, UsageError) and "--hair" in refusal.what and "--grey" in refusal.hint

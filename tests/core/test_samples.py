@@ -180,6 +180,17 @@ def test_videos_that_cannot_be_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_video_that_is_stopped_leaves_nothing(tmp_path):
+    def frames():
+        yield np.zeros((16, 16, 3), np.uint8)
+        assert list(tmp_path.iterdir())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_video(tmp_path / "v.mp4", frames())
+    assert not list(tmp_path.iterdir())
+
+
 def test_video_frames_come_back(tmp_path):
     frames = [np.full((17, 20, 3), value, np.uint8) for value in (20, 120, 220)]
     assert write_video(tmp_path / "v.mp4", frames, fps=30) == 3
