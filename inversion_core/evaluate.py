@@ -121,7 +121,8 @@ class PhotoReport:
     Attributes:
         name: of the photo.
         seconds: the inversion took.
-        landmarks: mean error of the points found again in front, in inter-ocular distances; infinite if none.
+        landmarks: mean error of the points found again in front, in inter-ocular distances; infinite if none,
+            NaN for a photo aligned by hand, of which no points are known.
         iou: of the front rendering's silhouette with the person mask, over the whole crop.
         psnr, ssim: front against the photo inside the face at 256².
         yaws: degrees at which the face was found; ``lost``: where it was not.
@@ -172,7 +173,10 @@ def evaluate_photo(inversion: Inversion, model, name: str = "") -> Task[PhotoRep
     size = (PICTURE_SIZE, PICTURE_SIZE)
     shown = cv2.resize(front.over(), size, interpolation=cv2.INTER_AREA)
     photo = cv2.resize(to_float(portrait.image), size, interpolation=cv2.INTER_AREA)
-    face = metrics.face_mask(portrait.landmarks, PICTURE_SIZE)
+    known = bool(np.isfinite(portrait.landmarks).all())
+    # Of a photo aligned by hand nothing is known of where the face ends.
+    face = metrics.face_mask(portrait.landmarks, PICTURE_SIZE) if known else np.ones(size, np.float32)
+    missed = float("inf") if known else float("nan")
     done = 1
     seen, lost = [], []
     for yaw in YAWS:
@@ -202,7 +206,7 @@ def evaluate_photo(inversion: Inversion, model, name: str = "") -> Task[PhotoRep
     return PhotoReport(
         name,
         float(inversion.seconds),
-        metrics.landmark_error(found, portrait.landmarks) if found is not None else float("inf"),
+        metrics.landmark_error(found, portrait.landmarks) if known and found is not None else missed,
         metrics.iou(front.opacity, portrait.person),
         metrics.psnr(shown, photo, face),
         metrics.ssim(shown, photo, face),

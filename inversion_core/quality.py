@@ -35,7 +35,8 @@ def targets(report: Report) -> tuple[Target, ...]:
     rows = [
         Target("photos inverted", "all", "", "", len(photos), len(report.photos)),
         _target(
-            photos,
+            # Of photos aligned by hand no landmarks are known.
+            [p for p in photos if not np.isnan(p.landmarks)],
             "landmarks found again, front",
             "≤ 2 % of the eye distance",
             _landmarks,
@@ -81,7 +82,7 @@ def markdown(report: Report) -> str:
         if p.failure
         else (
             p.name,
-            f"{p.landmarks:.2%}" if np.isfinite(p.landmarks) else "no face",
+            _landmark_word(p.landmarks),
             f"{p.iou:.3f}",
             f"{p.psnr:.1f}",
             f"{p.ssim:.3f}",
@@ -153,6 +154,12 @@ def _spread(values: list[float], sign: int, word: str) -> tuple[str, str]:
 
 def _landmarks(photo: PhotoReport) -> float:
     return photo.landmarks
+
+
+def _landmark_word(error: float) -> str:
+    if np.isnan(error):
+        return "by hand"
+    return f"{error:.2%}" if np.isfinite(error) else "no face"
 
 
 def _found_share(photo: PhotoReport) -> float:

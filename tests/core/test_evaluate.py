@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import cv2
@@ -96,6 +96,21 @@ def test_a_perfect_front_scores_perfectly_and_lost_faces_are_listed(engine, port
     assert report.iou == pytest.approx((portrait.person > 0.5).mean(), abs=1e-6)
     assert notes[-1].done < notes[-1].total
     assert len(notes) == 1 + 7 + 1 + 4
+
+
+def test_a_photo_aligned_by_hand_is_measured_without_its_landmarks(engine, portrait, monkeypatch):
+    monkeypatch.setattr(evaluate, "YAWS", (0,))
+    by_hand = replace(portrait, landmarks=np.full_like(portrait.landmarks, np.nan))
+    # The head is drawn as it was; only what the record says of it is unknown.
+    monkeypatch.setattr(pipeline, "edit", lambda inversion, moves, model: _Picture(portrait, 0.0))
+    report = finish(evaluate.evaluate_photo(Inversion(by_hand, None, None, {}, "none", 1.0), _model()))
+    assert np.isnan(report.landmarks) and report.psnr > 60 and report.yaws == (0,)
+    whole = evaluate.Report((report, evaluate.PhotoReport("b", landmarks=0.01)))
+    json.dumps(whole.as_record(), allow_nan=False)
+    rows = {row.figure: row for row in quality.targets(whole)}
+    landmarks = rows["landmarks found again, front"]
+    assert (landmarks.met, landmarks.count, landmarks.worst) == (1, 1, "1.00%")
+    assert "| by hand |" in quality.markdown(whole)
 
 
 def test_a_smile_that_lifts_the_corners_is_seen(engine, portrait):
