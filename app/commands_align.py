@@ -9,7 +9,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.dialog_align import AlignDialog
 from app.engine import Picture
 from app.theme import Theme
@@ -93,4 +94,4 @@ class AlignCommands(QObject):
         if inversion is None:
             self.controller.open_marked(dialog.picture, dialog.marks, source)
         elif inversion is self.controller.session.inversion:
-            self.controller.realign(dialog.picture, dialog.marks)
+            self.controller.head.realign(dialog.picture, dialog.marks)

@@ -8,7 +8,8 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QImage, QPainter
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.dialog_batch import BatchDialog
 from app.dialog_blend import BlendDialog
 from app.dialog_export import ExportDialog
@@ -55,7 +56,7 @@ class FileCommands(QObject):
             self.tr("Photos") + f" ({OPENABLE.replace(' *.facet', '')})",
         )
         if chosen:
-            self.controller.add_photos([Path(name) for name in chosen])
+            self.controller.head.add_photos([Path(name) for name in chosen])
 
     def do_blend(self) -> None:
         inversion = self.controller.session.inversion

@@ -6,7 +6,8 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMainWindow, QPushButton
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.dialog_restore import RestoreDialog
 from app.pictures import photo_picture
 from app.view3d import View3D
@@ -58,7 +59,7 @@ class MendCommands(QObject):
 
     def _on_asked(self, restoration: Restoration) -> None:
         self._tried = (self.session.inversion.portrait.source, restoration)
-        self.controller.restore(restoration)
+        self.controller.head.restore(restoration)
 
     def _on_done(self, activity: Activity, result: object) -> None:
         if isinstance(result, Opened):
@@ -76,17 +77,17 @@ class MendCommands(QObject):
         """Enable what the head that is open can take, and say why it cannot take the rest."""
         there = self.session.inversion is not None
         for name in ("restore", "pull", "pull_both"):
-            self.actions[name].setEnabled(there and self.controller.restores)
+            self.actions[name].setEnabled(there and self.controller.head.restores)
         refine = self.actions["refine"]
-        refine.setEnabled(there and self.controller.refines)
+        refine.setEnabled(there and self.controller.head.refines)
         why = self.tr("Go on from the codes towards the photo")
-        if there and not self.controller.refines:
+        if there and not self.controller.head.refines:
             why = self.tr("The bundled model's landmark fit has converged: more steps change nothing")
         refine.setToolTip(why)
         refine.setStatusTip(why)
 
     def do_refine(self) -> None:
-        self.controller.refine()
+        self.controller.head.refine()
 
     def _on_sketch(self, picture: object) -> None:
         self.viewport.show_sketch(photo_picture(picture))
@@ -107,8 +108,8 @@ class MendCommands(QObject):
 
     def _on_began(self) -> None:
         self._pull += 1
-        self.controller.begin_pull()
+        self.controller.head.begin_pull()
 
     def _on_pulled(self, start: tuple, end: tuple, aspect: float) -> None:
         both = self.actions["pull_both"].isChecked()
-        self.controller.pull(start, end, both, aspect, f"pull {self._pull}")
+        self.controller.head.pull(start, end, both, aspect, f"pull {self._pull}")

@@ -11,7 +11,8 @@ from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 from shiboken6 import isValid
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.dialog_model import MODEL_ENDINGS, MODEL_FILES, ModelDialog
 from app.engine import added_models
 from app.settings import Settings

@@ -60,4 +60,6 @@ class BlendDialog(QDialog):
     def _on_value(self) -> None:
         for name, slider in self.sliders.items():
             self._labels[name].setText(f"{slider.value()} %")
-        self.controller.blend(self.other, tuple(slider.value() / 100 for slider in self.sliders.values()))
+        self.controller.head.blend(
+            self.other, tuple(slider.value() / 100 for slider in self.sliders.values())
+        )

@@ -21,7 +21,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.restore_canvas import RestoreCanvas
 from inversion_core.edit import Inversion
 from inversion_core.portrait import CROP_SIZE
@@ -216,7 +217,7 @@ class RestoreDialog(QDialog):
 
     def _ask(self) -> None:
         self.note.setText(self.tr("Drawing the preview …"))
-        self.controller.preview_restoration(self.inversion, self.restoration)
+        self.controller.head.preview_restoration(self.inversion, self.restoration)
 
     def _on_done(self, activity: Activity, result: object) -> None:
         if activity.context is not self.inversion:
@@ -233,7 +234,7 @@ class RestoreDialog(QDialog):
                 self._changed()
 
     def _on_find(self) -> None:
-        self.controller.find_scratches(self.inversion)
+        self.controller.head.find_scratches(self.inversion)
 
     def _on_clear(self) -> None:
         self.canvas.set_damaged(np.zeros_like(self.canvas.damaged))

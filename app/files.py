@@ -9,7 +9,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage, QPixmap
 
-from app.controller import Activity, Controller
+from app.activities import Activity
+from app.controller import Controller
 from app.engine import SAMPLES
 from app.recovery import Leftover, Recovery, forget
 from app.session import Session, Step

@@ -18,13 +18,14 @@ from PySide6.QtWidgets import (
 
 from app import dialog_help
 from app.actions import build_menus
+from app.activities import Activity
 from app.commands_align import AlignCommands
 from app.commands_edit import EditCommands
 from app.commands_file import FileCommands
 from app.commands_mend import MendCommands
 from app.commands_model import ModelCommands, are_model_files
 from app.commands_view import ViewCommands
-from app.controller import Activity, Controller
+from app.controller import Controller
 from app.dialog_batch import BatchResultDialog
 from app.dialog_message import MessageDialog, ask_unsaved
 from app.dialog_settings import SettingsDialog
@@ -177,7 +178,7 @@ class MainWindow(QMainWindow):
         self.files.recent_changed.connect(self._show_recent)
         self.camera.look_changed.connect(self._on_look)
         self.camera.light_changed.connect(self._on_light)
-        self.photo.correction_asked.connect(controller.correct)
+        self.photo.correction_asked.connect(controller.head.correct)
         self.photo.faces_asked.connect(controller.find_faces)
         self.photo.face_chosen.connect(self._on_face)
         self.photo.align_asked.connect(self.align_commands.do_align)
@@ -322,7 +323,7 @@ class MainWindow(QMainWindow):
         self._wish()
 
     def _on_stroke(self, places: tuple, radius: float, erase: bool) -> None:
-        self.controller.brush(places, radius, erase, self.viewport.longer / self.viewport.shorter)
+        self.controller.head.brush(places, radius, erase, self.viewport.longer / self.viewport.shorter)
 
     def _on_face(self, face: int) -> None:
         portrait = self.session.inversion.portrait

@@ -102,8 +102,8 @@ def test_a_pull_follows_the_hand_and_is_one_step(qtbot, opened, engine):
 
 def test_beside_the_head_there_is_nothing_to_pull(qtbot, opened, engine):
     before = opened.session.inversion
-    opened.controller.begin_pull()
-    opened.controller.pull((0.1, 0.1), (0.3, 0.1), False, 1.0, "pull")
+    opened.controller.head.begin_pull()
+    opened.controller.head.pull((0.1, 0.1), (0.3, 0.1), False, 1.0, "pull")
     qtbot.waitUntil(lambda: bool(engine.grips), timeout=5000)
     opened.controller.batch.drain(5)
     qtbot.wait(20)

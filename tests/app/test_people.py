@@ -96,7 +96,7 @@ def test_photos_are_added_and_taken_back(qtbot, opened, photo, monkeypatch):
     assert dict(session.moves) == {"smile": 0.8}
     assert [Path(other.name).name for other in session.inversion.others] == [photo.name] * 2
     # A correction by hand keeps them.
-    opened.controller.correct(session.inversion.portrait.landmarks)
+    opened.controller.head.correct(session.inversion.portrait.landmarks)
     qtbot.waitUntil(lambda: len(session.steps) == 4, timeout=5000)
     assert len(session.inversion.others) == 2
     session.undo()
