@@ -99,7 +99,7 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **b
     """Turn PHOTOS into .facet projects, each into one of its own."""
     from inversion_core import pipeline
     from inversion_core.contact_sheet import write_views
-    from inversion_core.errors import OutputUnwritable
+    from inversion_core.image import make_folder
     from inversion_core.model import load_model
     from inversion_core.project import Project, save_project
 
@@ -109,12 +109,7 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **b
         )
     loaded, results, worst, taken = load_model(model), [], None, set()
     marks = marks_for(photos, loaded, automatic=also or face is not None, **by_hand)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
-        ) from error
+    make_folder(out)
     for photo in photos:
         try:
             portrait = open_marked(photo, marks, loaded, face)

@@ -139,18 +139,13 @@ def sample(model: Path, seeds: str, out: Path, device: str, as_json: bool, **opt
     """Pictures, shapes and orbits of random heads, as EG3D's own script makes them."""
     from inversion_core.checkpoints import load_generator
     from inversion_core.checkpoints.install import model_place
-    from inversion_core.errors import OutputUnwritable
+    from inversion_core.image import make_folder
     from inversion_core.model import pick_device
     from inversion_core.samples import write_samples
 
     chosen = numbers(seeds)
     generator = load_generator(model_place(model), pick_device(device))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"{out} cannot be made ({error.strerror}).", "Choose another folder."
-        ) from error
+    make_folder(out)
     written = run(write_samples(generator, out, chosen, **options), "sample")
     record = [
         {

@@ -13,7 +13,7 @@ import numpy as np
 
 from inversion_core.console import run, say
 from inversion_core.edit import Inversion
-from inversion_core.errors import OutputUnwritable, UsageError
+from inversion_core.errors import UsageError
 from inversion_core.model import ModelCard
 from inversion_core.restoration import IRISES
 
@@ -64,7 +64,7 @@ def restore(
     """Turn a grey, damaged, blurred, noisy or small PHOTO into a .facet project."""
     from inversion_core import pipeline
     from inversion_core.contact_sheet import write_views
-    from inversion_core.image import encode, read_bytes, read_image
+    from inversion_core.image import encode, make_folder, read_bytes, read_image
     from inversion_core.model import load_model
     from inversion_core.project import Project, save_project
     from inversion_core.restoration import Restoration, Tint
@@ -119,12 +119,7 @@ def restore(
         lost = Degradation(grey, holes, max(round(scale * pixels), 1) if scale > 1 else 1, blur * pixels)
         task = restored_by_descent(loaded, portrait, lost, method or "image2stylegan", speed)
         inversion = run(task, photo.name)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"The folder {out} cannot be made ({error.strerror}).", "Choose another."
-        ) from error
+    make_folder(out)
     project = out / f"{photo.stem}.facet"
     save_project(Project(inversion, {}, inversion.portrait.camera), project, loaded)
     if views:

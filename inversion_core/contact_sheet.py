@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.edit import Inversion
-from inversion_core.errors import OutputUnwritable
-from inversion_core.image import save_image, to_uint8, write_atomic
+from inversion_core.image import make_folder, save_image, to_uint8, write_atomic
 from inversion_core.metrics import face_mask
 from inversion_core.model import FaceModel
 from inversion_core.pipeline import edit, turntable_camera, view
@@ -33,12 +32,7 @@ def write_views(inversion: Inversion, model: FaceModel, folder: Path) -> Task[Pa
         OutputUnwritable: the folder cannot be made or written.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another."
-        ) from error
+    make_folder(folder)
     total = 3 + len(YAWS) + len(EDITS)
     yield Progress(0, total, "front")
     portrait = inversion.portrait

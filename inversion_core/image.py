@@ -142,6 +142,20 @@ def save_image(path: Path, image: NDArray, quality: int = 95) -> None:
     write_atomic(path, encode(image, kind, quality))
 
 
+def make_folder(folder: Path) -> None:
+    """Makes the folder and those that it lies in, where they are not there.
+
+    Raises:
+        OutputUnwritable: something else has its name, no permission, disk full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another folder."
+        ) from error
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Writes the bytes beside ``path`` and renames them over it, so that no partial file is ever seen.
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from inversion_core.edit import Inversion
 from inversion_core.errors import OutputUnwritable
-from inversion_core.image import save_image, to_uint8, write_atomic
+from inversion_core.image import make_folder, save_image, to_uint8, write_atomic
 from inversion_core.pipeline import turntable_camera, view
 from inversion_core.task import Progress, Task
 from inversion_core.video import write_video
@@ -54,10 +54,7 @@ def save_turntable(
         )
         write_atomic(path, buffer.getvalue())
     else:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputUnwritable(f"The folder {path} cannot be made.", "Choose another place.") from error
+        make_folder(path)
         for i, frame in enumerate(frames):
             save_image(path / f"{i:04d}.png", frame)
     return path

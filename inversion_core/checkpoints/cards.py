@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from inversion_core.edit import Slider
-from inversion_core.errors import CheckpointRefused, OutputUnwritable
-from inversion_core.image import write_atomic
+from inversion_core.errors import CheckpointRefused
+from inversion_core.image import make_folder, write_atomic
 
 CARD = "card.json"
 VERSION = 1
@@ -73,12 +73,7 @@ def save_model(folder: Path, card: CheckpointCard, tensors: dict[str, dict[str, 
         OutputUnwritable: the folder cannot be made or written.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"{folder} cannot be made ({error.strerror}).", "Choose another folder."
-        ) from error
+    make_folder(folder)
     files = {}
     for name, content in tensors.items():
         packed = save({key: value.contiguous() for key, value in content.items()})

@@ -211,3 +211,12 @@ def test_conversions_are_inverse_and_clip():
     assert np.allclose(pixels.to_signed(pixels.to_float(every)), signed, atol=1e-6)
     assert np.array_equal(pixels.from_signed(np.full((3, 1, 1), 7.0)), np.full((1, 1, 3), 255))
     assert np.array_equal(pixels.to_uint8(np.array([[-1.0, 0.5, 2.0, np.nan]])), [[0, 128, 255, 0]])
+
+
+def test_folders_are_made_unless_a_file_is_in_the_way(tmp_path):
+    pixels.make_folder(tmp_path / "a" / "b")
+    pixels.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "c").write_bytes(b"")
+    with pytest.raises(OutputUnwritable):
+        pixels.make_folder(tmp_path / "c" / "d")
