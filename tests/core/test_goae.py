@@ -294,6 +294,25 @@ def test_random_inversions_repeat_with_the_seed(goae, photo, labels):
     assert not torch.equal(results[0].mask, results[2].mask)
 
 
+def test_a_random_edit_draws_in_the_official_order(goae, inversion, labels):
+    """The edited code's rendering first, then the refined one, the blurs, and the fused one."""
+    torch.manual_seed(2)
+    direction, generator = 0.3 * torch.randn(1, 10, 32), goae.generator
+    torch.manual_seed(3)
+    edit = goae.edit(inversion, direction, sampling="random", blur_sigma=None)
+    features, img = generator.backbone_features(edit.ws, 32)
+    refined = inversion.refined + (features - inversion.features)
+    planes_w = generator.planes_from_features(features, img, edit.ws)
+    planes_f = generator.planes_from_features(refined, img, inversion.ws)
+    torch.manual_seed(3)
+    generator.render(planes_w, edit.ws, labels, "random", 128)
+    depth = generator.render(planes_f, edit.ws, labels, "random", 128)["image_depth"]
+    mask = seen_mask(depth, labels, 64, blur_sigma=None)
+    fused = generator.render(fused_planes(planes_f, planes_w, mask), edit.ws, labels, "random", 128)
+    assert torch.equal(edit.mask, mask) and 0 < mask.mean() < 1
+    torch.testing.assert_close(edit.render["image"], fused["image"], atol=1e-4, rtol=0)
+
+
 def test_encoder_input_is_pillows_bicubic():
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
