@@ -35,8 +35,8 @@ from inversion_core.task import Progress, Task
 from inversion_core.training.e3dge import E3DGETrainer, E3DGETraining
 from inversion_core.training.e3dge_losses import field_losses, latent_loss, picture_loss
 from inversion_core.training.e3dge_pairs import PseudoBatch, View
-from inversion_core.training.encoder import append_row
 from inversion_core.training.own_photos import Adaptation, OwnPhotos
+from inversion_core.training.run_files import append_row, save_torch
 
 STATE_FILE, CURVE_FILE, PREVIEW_FILE = "state.pt", "curves.csv", "preview.png"
 OUTSIDE, NEAR_LANDMARKS, REACH = 0.1, 3.0, 0.03
@@ -345,10 +345,8 @@ def _sheet(photos: PhotoBatch, pictures: Sequence[Tensor]) -> NDArray[np.uint8]:
 
 
 def _save(path: Path, adapter: E3DGEAdapter, digest: str, spent: float) -> None:
-    beside = path.with_name(f".{path.name}")
     mark = {"photos": digest, **asdict(adapter.settings)}
-    torch.save({**adapter.trainer.state(), "mark": mark, "seconds": spent}, beside)
-    beside.replace(path)
+    save_torch(path, {**adapter.trainer.state(), "mark": mark, "seconds": spent})
 
 
 def _restored(path: Path, adapter: E3DGEAdapter, digest: str) -> float:

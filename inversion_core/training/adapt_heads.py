@@ -26,23 +26,17 @@ from inversion_core.camera import FOCAL, Camera
 from inversion_core.encoders.heads import INPUT_SIZE, HeadCodes, HeadEncoder, load_encoder, save_encoder
 from inversion_core.errors import OutputUnwritable
 from inversion_core.generators.heads_field import load_field
-from inversion_core.image import save_image, write_atomic
+from inversion_core.image import make_folder, save_image, write_atomic
 from inversion_core.landmark_tables import OVAL
 from inversion_core.metrics import eye_distance
 from inversion_core.model import read_card
 from inversion_core.optimise.landmark_fit import HeadFit, fit_landmarks
 from inversion_core.portrait import Portrait
 from inversion_core.task import Progress, Task
-from inversion_core.training.encoder import (
-    PairLosses,
-    append_row,
-    drawn_pairs,
-    measured,
-    restore_state,
-    save_state,
-)
+from inversion_core.training.encoder import PairLosses, drawn_pairs, measured
 from inversion_core.training.own_photos import Adaptation, OwnPhotos
 from inversion_core.training.pairs import PairMaker, disturbed, noisy_landmarks
+from inversion_core.training.run_files import append_row, restore_run, save_run
 
 STATE_FILE, CURVE_FILE, PREVIEW_FILE = "state.safetensors", "curves.csv", "preview.png"
 ROLL, SHIFT, ZOOM = np.radians(4.0), 0.012, 0.025
@@ -178,12 +172,7 @@ def adapt_heads(
         OutputUnwritable: ``out`` cannot be written. CheckpointRefused: it holds a run with other photos or settings.
     """
     settings = settings or HeadAdapting()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(
-            f"{out} cannot be made ({error.strerror}).", "Choose another folder."
-        ) from error
+    make_folder(out)
     template, field = model.template, load_field(folder / "field.safetensors")
     maker = PairMaker(template, field)
     training = [labelled(model, portrait) for portrait in photos.training]
@@ -201,7 +190,9 @@ def adapt_heads(
     before = figures(teacher)
     losses = PairLosses(template, field, torch.device("cpu"))
     mark = {"photos": photos.digest, **asdict(settings)}
-    step, spent = restore_state(out / STATE_FILE, encoder, optimiser, mark)
+    step, spent, parts = restore_run(out / STATE_FILE, optimiser, mark)
+    if parts:
+        encoder.load_state_dict(parts["net"])
     while step < settings.steps:
         start = time.perf_counter()
         rng = np.random.default_rng((settings.seed, 3, step))
@@ -221,7 +212,7 @@ def adapt_heads(
         if step % settings.log_every == 0 or step == settings.steps:
             row = figures(encoder)
             append_row(out / CURVE_FILE, {"step": step, "loss": round(float(loss.detach()), 5), **row})
-            save_state(out / STATE_FILE, encoder, optimiser, step, spent, mark)
+            save_run(out / STATE_FILE, {"net": encoder.state_dict()}, optimiser, step, spent, mark)
             note = f"landmarks {100 * row['landmarks']:.2f} %, before {100 * before['landmarks']:.2f} %"
         yield Progress(step, settings.steps, note)
     after = figures(encoder)

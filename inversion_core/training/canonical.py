@@ -6,17 +6,13 @@ continues from its last checkpoint; the same call runs on the processor or on a 
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inversion_core.camera import Camera
@@ -28,6 +24,7 @@ from inversion_core.generators.heads_field import (
     save_field,
 )
 from inversion_core.generators.template import EYES, HeadTemplate, load_template, vertex_normals
+from inversion_core.image import save_image
 from inversion_core.rasterise import interpolate, rasterise
 from inversion_core.task import Progress, Task
 from inversion_core.training.appearance import (
@@ -46,10 +43,12 @@ from inversion_core.training.distances import (
     hair_distances,
     volume_samples,
 )
+from inversion_core.training.run_files import append_row, restore_run, save_run
 
 TEMPLATE = (
     Path(__file__).resolve().parents[2] / "resources" / "models" / "facet-head" / "geometry.safetensors"
 )
+STATE_FILE = "checkpoint.safetensors"
 LAYER_JITTER = 0.002
 """World units by which surface points are moved before their layer is asked for."""
 
@@ -117,7 +116,9 @@ def train_canonical(
     torch.manual_seed(seed)
     field = prepared_field(sampler, data, sizes).to(target)
     optimiser = _optimiser(field, settings)
-    step, spent = _resume(out_dir, field, optimiser)
+    step, spent, parts = restore_run(out_dir / STATE_FILE, optimiser)
+    if parts:
+        field.load_state_dict(parts["field"])
     tensors = _Tensors(data, target)
     curves = out_dir / "curves.csv"
     saved = logged = spent
@@ -131,18 +132,18 @@ def train_canonical(
         step, spent = step + 1, spent + time.perf_counter() - start
         if spent - logged > settings.log_every or first or spent >= total:
             row = {"step": step, "seconds": round(spent, 1), **losses, **measured(field, data)}
-            _append(curves, row)
+            append_row(curves, row)
             logged, first = spent, False
             note = f"{row['albedo_psnr']:.2f} dB, distance {row['distance_error']:.5f}"
             yield Progress(min(spent / 60, minutes), minutes, note)
         else:
             yield Progress(min(spent / 60, minutes), minutes, "fitting")
         if spent - saved > settings.checkpoint_every:
-            _checkpoint(out_dir, field, optimiser, step, spent)
-            _write_image(out_dir / "preview.png", preview(field, template))
+            save_run(out_dir / STATE_FILE, {"field": field.state_dict()}, optimiser, step, spent)
+            save_image(out_dir / "preview.png", preview(field, template))
             saved = spent
-    _checkpoint(out_dir, field, optimiser, step, spent)
-    _write_image(out_dir / "preview.png", preview(field, template))
+    save_run(out_dir / STATE_FILE, {"field": field.state_dict()}, optimiser, step, spent)
+    save_image(out_dir / "preview.png", preview(field, template))
     path = out_dir / "field.safetensors"
     save_field(
         field.cpu(), path, {"seed": seed, "steps": step, "seconds": round(spent), **measured(field, data)}
@@ -375,49 +376,3 @@ def preview(field: CanonicalField, template: HeadTemplate, size: int = 256) -> N
             row.append(image)
         rows.append(np.concatenate(row, 1))
     return np.round(np.clip(np.concatenate(rows), 0, 1) * 255).astype(np.uint8)
-
-
-def _write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    partial = path.with_name(f"part-{path.name}")
-    cv2.imwrite(str(partial), image[..., ::-1])
-    partial.replace(path)
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _checkpoint(folder: Path, field: CanonicalField, optimiser, step: int, spent: float) -> None:
-    """Weights and Adam's moments as safetensors, the counters as JSON; each file is replaced whole."""
-    tensors = {f"field.{k}": v.detach().cpu().contiguous() for k, v in field.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": torch.as_tensor(v).cpu().contiguous() for k, v in state.items()}
-    partial = folder / "checkpoint.safetensors.part"
-    save_file(tensors, str(partial), metadata={"state": json.dumps({"step": step, "seconds": spent})})
-    partial.replace(folder / "checkpoint.safetensors")
-
-
-def _resume(folder: Path, field: CanonicalField, optimiser) -> tuple[int, float]:
-    """Steps and seconds already spent, after loading the folder's checkpoint if it has one of this size."""
-    from safetensors import safe_open
-
-    path = folder / "checkpoint.safetensors"
-    if not path.is_file():
-        return 0, 0.0
-    with safe_open(str(path), framework="pt") as handle:
-        state = json.loads(handle.metadata()["state"])
-    tensors = load_file(str(path))
-    field.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("field.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    return int(state["step"]), float(state["seconds"])

@@ -6,7 +6,6 @@ Source: Lan et al. 2023, E3DGE, and its supplement.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ from inversion_core.task import Progress, Task
 from inversion_core.training.e3dge_losses import E3DGEWeights, field_losses, latent_loss, picture_loss
 from inversion_core.training.e3dge_pairs import PseudoBatch, PseudoPairs, View
 from inversion_core.training.goae_losses import Distance, structure_distance
+from inversion_core.training.run_files import append_losses, save_torch
 
 STATE_FILE, CURVE_FILE, RUNNER_FILE = "state.pt", "curves.csv", "runner.pt"
 Reals = Callable[[int, int], Tensor]
@@ -368,10 +368,9 @@ def train_e3dge(trainer: E3DGETrainer, folder: Path) -> Task[E3DGE]:
             losses = trainer.advance()
             curves += [(trainer.step, name, value) for name, value in losses.items()]
             if trainer.step % trainer.settings.save_every == 0 or trainer.step == steps:
-                _write(folder / STATE_FILE, trainer.state())
-                _write(folder / RUNNER_FILE, trainer.runner())
-                with (folder / CURVE_FILE).open("a", newline="") as stream:
-                    csv.writer(stream).writerows(curves)
+                save_torch(folder / STATE_FILE, trainer.state())
+                save_torch(folder / RUNNER_FILE, trainer.runner())
+                append_losses(folder / CURVE_FILE, curves)
                 curves = []
             note = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
             yield Progress(trainer.step, steps, note)
@@ -380,9 +379,3 @@ def train_e3dge(trainer: E3DGETrainer, folder: Path) -> Task[E3DGE]:
             f"{folder} cannot be written ({error.strerror}).", "Choose another folder."
         ) from error
     return trainer.model
-
-
-def _write(path: Path, content: dict) -> None:
-    beside = path.with_name(f".{path.name}")
-    torch.save(content, beside)
-    beside.replace(path)

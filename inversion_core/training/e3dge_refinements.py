@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inversion_core.encoders.hypernetwork import Hypernetwork, HypernetworkSettings
-from inversion_core.errors import OutputUnwritable
-from inversion_core.image import write_atomic
+from inversion_core.image import make_folder, write_atomic
 from inversion_core.refine.hypernetwork import hyper_inverted, hyper_view
 from inversion_core.task import Progress, Task
 from inversion_core.training.e3dge import E3DGETrainer
 from inversion_core.training.e3dge_losses import picture_loss
 from inversion_core.training.e3dge_pairs import PseudoBatch, View
+from inversion_core.training.run_files import save_torch
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,7 @@ def compared_refinements(
         OutputUnwritable: the folder cannot be written.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputUnwritable(f"{folder} cannot be made ({error.strerror}).", "Choose another.") from error
+    make_folder(folder)
     start, total = trainer.settings.global_steps, trainer.settings.global_steps + 2 * steps
     while trainer.step < start:
         losses = trainer.advance()
@@ -130,9 +127,7 @@ def compared_refinements(
         yield Progress(start + steps + step + 1, total, f"hypernetwork: {sum(loss.values()):.4f}")
     rows = _measured(trainer, hyper, spent, steps, held_out)
     write_atomic(folder / "refinements.md", refinement_table(rows).encode())
-    partial = folder / ".hypernetwork.pt"
-    torch.save({"hypernetwork": hyper.network.state_dict()}, partial)
-    partial.replace(folder / "hypernetwork.pt")
+    save_torch(folder / "hypernetwork.pt", {"hypernetwork": hyper.network.state_dict()})
     return rows
 
 

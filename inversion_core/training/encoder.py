@@ -6,8 +6,6 @@ field, and continues from its last checkpoint.
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inversion_core.camera import FOCAL
 from inversion_core.encoders.heads import EncoderSizes, HeadEncoder, RawCodes, save_encoder
-from inversion_core.errors import CheckpointRefused
 from inversion_core.generators.heads_field import CanonicalField, load_field
 from inversion_core.generators.template import HeadTemplate, load_template
 from inversion_core.landmark_tables import OVAL
 from inversion_core.task import Progress, Task
 from inversion_core.training.pairs import PairMaker, Truth, noisy_landmarks
+from inversion_core.training.run_files import append_row, restore_run, save_run
 
 STATE_FILE = "encoder_checkpoint.safetensors"
 MODEL = Path(__file__).resolve().parents[2] / "resources" / "models" / "facet-head"
@@ -95,7 +92,9 @@ def train_encoder(
     encoder = HeadEncoder(sizes).to(target)
     optimiser = torch.optim.AdamW(encoder.parameters(), settings.rate, weight_decay=1e-3)
     losses = PairLosses(template, field, target)
-    step, spent = restore_state(out_dir / STATE_FILE, encoder, optimiser)
+    step, spent, parts = restore_run(out_dir / STATE_FILE, optimiser)
+    if parts:
+        encoder.load_state_dict(parts["net"])
     total, logged, saved, first = max(minutes * 60, 1e-3), spent, spent, True
     while spent < total or step == 0:
         start = time.perf_counter()
@@ -126,9 +125,9 @@ def train_encoder(
         else:
             yield Progress(min(spent / 60, minutes), minutes, "training")
         if spent - saved > settings.checkpoint_every:
-            save_state(out_dir / STATE_FILE, encoder, optimiser, step, spent)
+            save_run(out_dir / STATE_FILE, {"net": encoder.state_dict()}, optimiser, step, spent)
             saved = spent
-    save_state(out_dir / STATE_FILE, encoder, optimiser, step, spent)
+    save_run(out_dir / STATE_FILE, {"net": encoder.state_dict()}, optimiser, step, spent)
     path = out_dir / "encoder.safetensors"
     record = {"seed": seed, "steps": step, "seconds": round(spent), **measured(encoder, template, held)}
     save_encoder(encoder.cpu(), path, record)
@@ -262,53 +261,3 @@ def measured(encoder: HeadEncoder, template: HeadTemplate, held: Batch) -> dict[
         "style_accuracy": round(float(right.mean()), 3),
         "skin_error": round(float(np.abs(raw.skin.cpu().numpy() - truth["skin"]).mean()), 4),
     }
-
-
-def append_row(path: Path, row: dict[str, float]) -> None:
-    """Adds a row to a CSV file, with the names above the first one."""
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def save_state(
-    path: Path, encoder: HeadEncoder, optimiser, step: int, spent: float, mark: dict | None = None
-) -> None:
-    """Writes all that a run needs to go on; ``mark`` says what it was a run of."""
-    tensors = {f"net.{k}": v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": torch.as_tensor(v).cpu().contiguous() for k, v in state.items()}
-    partial = path.with_name(path.name + ".part")
-    record = {"step": step, "seconds": spent, "mark": mark}
-    save_file(tensors, str(partial), metadata={"state": json.dumps(record)})
-    partial.replace(path)
-
-
-def restore_state(path: Path, encoder: HeadEncoder, optimiser, mark: dict | None = None) -> tuple[int, float]:
-    """Steps and seconds of the run that is gone on with; (0, 0) where there is none.
-
-    Raises:
-        CheckpointRefused: it was a run of something else than ``mark``.
-    """
-    from safetensors import safe_open
-
-    if not path.is_file():
-        return 0, 0.0
-    with safe_open(str(path), framework="pt") as handle:
-        state = json.loads(handle.metadata()["state"])
-    if state.get("mark") != mark:
-        raise CheckpointRefused(
-            "The run in this folder has other photos or settings.", "Choose an empty folder."
-        )
-    tensors = load_file(str(path))
-    encoder.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(state["step"]), float(state["seconds"])

@@ -6,7 +6,6 @@ is ours and marked so in ``goae_losses``.
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from inversion_core.training.goae_losses import (
     structure_distance,
 )
 from inversion_core.training.goae_portraits import PortraitBatch, Portraits
+from inversion_core.training.run_files import append_losses, save_torch
 
 STATE_FILE, CURVE_FILE, PREVIEW_FILE = "state.pt", "curves.csv", "preview.png"
 
@@ -294,11 +294,8 @@ def train_goae(
 
 
 def _save(trainer: GOAETrainer, folder: Path, curves: list, portraits: Portraits) -> None:
-    beside = folder / f".{STATE_FILE}"
-    torch.save(trainer.state(), beside)
-    beside.replace(folder / STATE_FILE)
-    with (folder / CURVE_FILE).open("a", newline="") as stream:
-        csv.writer(stream).writerows(curves)
+    save_torch(folder / STATE_FILE, trainer.state())
+    append_losses(folder / CURVE_FILE, curves)
     # The step after the last is never trained on where the source draws its pictures from the step.
     held_out = portraits.batch(trainer.steps, min(trainer.settings.batch, 4))
     inversion = trainer.goae.invert(held_out.image, held_out.c)

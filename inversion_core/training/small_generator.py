@@ -8,8 +8,6 @@ codes that are known instead of learned.
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +16,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from inversion_core.checkpoints.cards import write_card
@@ -31,6 +28,7 @@ from inversion_core.image import from_signed, save_image, to_signed
 from inversion_core.model import BUNDLED
 from inversion_core.task import Progress, Task
 from inversion_core.training.pairs import PairMaker
+from inversion_core.training.run_files import append_row, restore_run, save_run
 from inversion_core.training.small_heads import Z_DIM, HeadPoints, HeadView, SmallHeads, random_view
 
 SMALL = EG3DSettings(
@@ -51,7 +49,7 @@ SMALL = EG3DSettings(
 )
 """The architecture of the small generator: 64² rays, 128² pictures."""
 
-
+STATE_FILE = "checkpoint.safetensors"
 LICENCE = "MIT; distilled from the bundled model, free for any use"
 DENSITY_GAIN = 20.0
 """How much larger densities start than colours."""
@@ -135,7 +133,10 @@ def train_small_generator(
             block.torgb.weight.zero_()
     optimiser = _optimiser(net, settings)
     kept = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    step, spent = _resume(out_dir, net, kept, optimiser)
+    step, spent, parts = restore_run(out_dir / STATE_FILE, optimiser)
+    if parts:
+        net.load_state_dict(parts["net"])
+        kept.update(parts["kept"])
     full, box = net.superresolution.shape.img_resolution, architecture.volume.box_warp
     total = max(60 * minutes, 1e-3)
     sharp_from = (1 - settings.sharpening) * total
@@ -174,19 +175,23 @@ def train_small_generator(
         if spent - logged > settings.measure_every or spent >= total:
             row = {"step": step, "seconds": round(spent, 1), "loss": round(float(loss.detach()), 5)}
             row |= {"held_psnr": round(_measured(architecture, kept, held, out_dir), 3)}
-            _append(out_dir / "curves.csv", row)
+            append_row(out_dir / "curves.csv", row)
             logged = spent
         yield Progress(min(spent, total), total, f"step {step}, loss {float(loss.detach()):.3f}")
         if spent - saved > settings.checkpoint_every:
-            _checkpoint(out_dir, net, kept, optimiser, step, spent)
+            save_run(out_dir / STATE_FILE, _parts(net, kept), optimiser, step, spent)
             saved = spent
-    _checkpoint(out_dir, net, kept, optimiser, step, spent)
+    save_run(out_dir / STATE_FILE, _parts(net, kept), optimiser, step, spent)
     final = TriPlaneGenerator(architecture)
     final.load_state_dict(kept)
     _set_mean(final, seed)
     card = save_generator(final.eval(), out_dir / "model", "facet-small")
     write_card(out_dir / "model", replace(card, title="Facet small heads", licence=LICENCE))
     return out_dir / "model"
+
+
+def _parts(net: TriPlaneGenerator, kept: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    return {"net": net.state_dict(), "kept": {name: value.clone() for name, value in kept.items()}}
 
 
 def _optimiser(net: TriPlaneGenerator, settings: SmallTraining) -> torch.optim.Adam:
@@ -301,43 +306,3 @@ def _measured(architecture: EG3DSettings, kept: dict[str, Tensor], held: _Views,
     error = ((shown - truth) / 2).square().mean((1, 2, 3))
     sharp = ((image - truth) / 2).square().mean((1, 2, 3))
     return float(torch.maximum(-10 * torch.log10(error), -10 * torch.log10(sharp)).mean())
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _checkpoint(folder: Path, net, kept: dict[str, Tensor], optimiser, step: int, spent: float) -> None:
-    tensors = {f"net.{k}": v.detach().contiguous() for k, v in net.state_dict().items()}
-    tensors |= {f"kept.{k}": v.contiguous().clone() for k, v in kept.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": torch.as_tensor(v).contiguous() for k, v in state.items()}
-    partial = folder / "checkpoint.safetensors.part"
-    save_file(tensors, str(partial), metadata={"state": json.dumps({"step": step, "seconds": spent})})
-    partial.replace(folder / "checkpoint.safetensors")
-
-
-def _resume(folder: Path, net, kept: dict[str, Tensor], optimiser) -> tuple[int, float]:
-    from safetensors import safe_open
-
-    path = folder / "checkpoint.safetensors"
-    if not path.is_file():
-        return 0, 0.0
-    with safe_open(str(path), framework="pt") as handle:
-        state = json.loads(handle.metadata()["state"])
-    tensors = load_file(str(path))
-    net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
-    kept.update({k[5:]: v for k, v in tensors.items() if k.startswith("kept.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    return int(state["step"]), float(state["seconds"])

@@ -6,7 +6,6 @@ a feature pyramid stands in for LPIPS.
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from inversion_core.encoders.style_pyramid import StyleEncoder, StylePyramid, St
 from inversion_core.optimise.coded import Coded
 from inversion_core.task import Progress, Task
 from inversion_core.training.invertible import fitted_mapping
+from inversion_core.training.run_files import append_row
 from inversion_core.training.style_opponents import PairOpponent
 from inversion_core.training.style_recipes import Seen, known_codes, recipe_named, same_picture
 
@@ -130,7 +130,7 @@ def train_style_encoder(
         if spent - logged > 20 or share >= 1:
             row = {"step": step, "seconds": round(spent, 1), "loss": round(float(loss.detach()), 4)}
             row |= held_out_errors(encoder, held, generator, settings)
-            _append(out_dir / f"encoder-{method}.csv", row)
+            append_row(out_dir / f"encoder-{method}.csv", row)
             logged = spent
         yield Progress(share, 1.0, f"{method}: held-out picture {row['picture_error']:.4f}")
     path = out_dir / f"encoder-{method}.safetensors"
@@ -189,12 +189,3 @@ def _renew(pool: _Samples, generator: Coded, settings: StyleTraining, draws: tor
     fresh = _samples(generator, settings, settings.fresh, draws)
     slots = torch.randperm(len(pool.ws), generator=draws)[: settings.fresh]
     pool.ws[slots], pool.label[slots], pool.picture[slots] = fresh.ws, fresh.label, fresh.picture
-
-
-def _append(path: Path, row: dict[str, float]) -> None:
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
