@@ -18,7 +18,15 @@ from inversion_core.border import made_up
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.generators.head import Head
-from inversion_core.generators.template import SKIN, HeadTemplate, load_template, vertex_normals
+from inversion_core.generators.template import (
+    EYES,
+    SKIN,
+    TEETH,
+    TONGUE,
+    HeadTemplate,
+    load_template,
+    vertex_normals,
+)
 from inversion_core.image import to_float
 from inversion_core.latent import Latent
 from inversion_core.lids_and_lips import CLOSING, closed_lids, lids_meeting, mouth_brightening
@@ -33,7 +41,7 @@ from inversion_core.refine.canonical import PhotoDetail, fuse
 from inversion_core.refine.chart import Chart, make_chart
 from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
 from inversion_core.refine.hair import build_hair
-from inversion_core.refine.layer import Layer, sampled, with_vertices
+from inversion_core.refine.layer import SEEN_STRAIGHT, WEIGHT, Layer, sampled, with_vertices
 from inversion_core.refine.matte import decontaminated, left_over_rim
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.render import render
@@ -44,6 +52,8 @@ from inversion_core.task import Progress, Task
 if TYPE_CHECKING:
     from inversion_core.encoders.heads import HeadEncoder
 
+LIKE_THE_PHOTO = (0.004, 0.02)
+"""World units of movement within which a place gives up looking as in the photo's own view."""
 STRONGEST_UNIT = 1.7
 
 
@@ -273,6 +283,8 @@ class BundledModel:
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
         attributes, lashes = closed_lids(template, inversion, expression)
         light = light * lashes * mouth_brightening(template, inversion, coarse)
+        furthest = float(np.abs(moved[template.part == SKIN]).max())
+        attributes = self._unlike_the_photo(attributes, moved, furthest)
         hair_light = np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy()
         if free is not None:
             light = 1 + (light - 1) * free
@@ -280,7 +292,6 @@ class BundledModel:
             rooted = (free[detail.hair_anchors] * detail.hair_weights[..., None]).sum(1)
             hair_light = 1 + (hair_light - 1) * rooted
         head = replace(detail.head, vertices=vertices, attributes=attributes)
-        furthest = float(np.abs(moved[template.part == SKIN]).max())
         if furthest > 1e-5:
             before = vertex_normals(detail.head.vertices, detail.head.faces)
             light = light * relit(detail.light, before, normals)
@@ -301,12 +312,29 @@ class BundledModel:
             hair_light=hair_light,
             shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),
             skin_light=skin,
-            likeness=float(1 - smoothstep(np.float32(furthest), 0.004, 0.02)),
             coarse=coarse,
             model=self,
             moves=dict(moves),
             inversion=inversion,
         )
+
+    def _unlike_the_photo(
+        self, attributes: NDArray[np.float32], moved: NDArray[np.float32], furthest: float
+    ) -> NDArray[np.float32]:
+        """The head's attributes with skin that moved, and what lies behind lids and lips that did, no longer shown as
+        the photo's own view has them: an edit of the nose leaves the mouth as it is."""
+        if furthest <= LIKE_THE_PHOTO[0]:
+            return attributes
+        template, distance = self.template, np.abs(moved).max(1)
+        lids = (template.lids[:, 0].max(0) > 0.2) | (template.part == EYES)
+        lips = template.interior > 0.75
+        behind_lids = (template.part == EYES) | ((template.interior > 0.25) & ~lips)
+        distance[behind_lids] = distance[lids].max()
+        distance[lips | (template.part == TEETH) | (template.part == TONGUE)] = distance[lips].max()
+        result = attributes.copy()
+        straight, weight = attributes[:, SEEN_STRAIGHT], attributes[:, WEIGHT]
+        result[:, SEEN_STRAIGHT] = straight + (weight - straight) * smoothstep(distance, *LIKE_THE_PHOTO)
+        return result
 
     # ---- in and out of projects -----------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def shade_rows(
 
 def render_reference(head: Head, camera: Camera, size: int) -> Rendering:
     """The head through ``camera``, (size, size), one sample a pixel; slow."""
-    detail, straight = head.detail, closeness(head, camera) * head.likeness
+    detail, straight = head.detail, closeness(head, camera)
     plain, none = np.ones(3, np.float32), np.zeros((2, 3), np.float32)
     tones = np.stack([detail.skin_colour, detail.hair_colour]).astype(np.float32)
     skin = np.asarray(head.skin_light, np.float32)

@@ -40,7 +40,6 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
     full = size * samples
     # Hair and clothes stay as the photo trims them while an edit moves the face below.
     trimmed = closeness(head, camera)
-    straight = trimmed * head.likeness
     detail = head.detail
     fragments = rasterise(head.head.vertices, head.head.faces, camera, full, head.behind)
     colour = shade(
@@ -52,7 +51,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
         detail.other,
         detail.masks,
         OPAQUE,
-        straight,
+        trimmed,
     )
     depth = np.where(fragments.hit, fragments.depth, 0)
     normals = interpolate(fragments, head.head.faces, head.normals)

@@ -23,8 +23,6 @@ class Head:
         normals: (V, 3) of the head layer; behind: (V,) as in :class:`HeadTemplate`.
         light, hair_light, shell_light: (V, 3) factors on the layers' colours.
         skin_light: (3,) factors on typical skin, for what shines through the hair's edge.
-        likeness: 1 while the face has the photo's form, falling as edits move it away; near the photo's view
-            it says how far grazing pixels may be trusted.
         coarse: (C, 3) coarse vertices, for landmarks and export.
     """
 
@@ -38,7 +36,6 @@ class Head:
     hair_light: NDArray[np.float32]
     shell_light: NDArray[np.float32]
     skin_light: NDArray[np.float32]
-    likeness: float
     coarse: NDArray[np.float32]
 
     @cached_property

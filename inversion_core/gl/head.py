@@ -224,7 +224,7 @@ class HeadRenderer:
             "head": (
                 "person",
                 "person",
-                {"trimmed": False, "inner_share": 1.0, "straight": near_photo * head.likeness},
+                {"trimmed": False, "inner_share": 1.0},
             ),
             "shell": ("person", "person", {"trimmed": True, "inner_share": INNER_SHARE, "straight": 0.0}),
             "hair": (

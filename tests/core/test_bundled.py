@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from inversion_core import landmark_tables as table
+from inversion_core.bundled import LIKE_THE_PHOTO
 from inversion_core.camera import Camera
-from inversion_core.generators.template import TEETH
+from inversion_core.generators.template import SKIN, TEETH
 from inversion_core.image import to_float
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.pipeline import edit, turntable_camera, view
 from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.layer import SEEN_STRAIGHT, WEIGHT
 
 EXPRESSIONS = ("smile", "mouth_open", "blink", "brow_raise", "frown", "pucker")
 SHAPES = (
@@ -218,10 +220,17 @@ def test_hair_follows_the_head(inversion, model, untouched):
     assert 0.005 < np.abs(moved).max() <= np.abs(wide.head.vertices - untouched.head.vertices).max() + 1e-6
 
 
-def test_likeness_falls_as_the_form_leaves_the_photo(inversion, model, untouched):
-    values = [edit(inversion, {"chin_length": v}, model).likeness for v in (0.0, 0.2, 1.0)]
-    assert values[0] == 1.0
-    assert values[0] >= values[1] >= values[2] and values[2] < 0.05
+def test_only_what_moves_stops_looking_as_in_the_photo_s_own_view(inversion, model):
+    own = inversion.detail.head.attributes[:, SEEN_STRAIGHT]
+    head = edit(inversion, {"chin_length": 1.0}, model)
+    moved = np.abs(head.head.vertices - inversion.detail.head.vertices).max(1)
+    outer = (model.template.part == SKIN) & (model.template.interior < 0.25)
+    still, far = outer & (moved < LIKE_THE_PHOTO[0]), outer & (moved > LIKE_THE_PHOTO[1])
+    assert still.sum() > 1000 and far.sum() > 100
+    seen = head.head.attributes[:, SEEN_STRAIGHT]
+    assert np.array_equal(seen[still], own[still])
+    assert np.allclose(seen[far], inversion.detail.head.attributes[far, WEIGHT], atol=1e-5)
+    assert np.array_equal(edit(inversion, {}, model).head.attributes[:, SEEN_STRAIGHT], own)
 
 
 def test_views_from_behind_are_hair(inversion, untouched):
