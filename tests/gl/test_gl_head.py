@@ -108,14 +108,12 @@ def test_only_what_changed_is_uploaded(renderer, inversion, model, plain):
     assert renderer.show(plain) == 0
     first = renderer.show(edit(inversion, {"smile": 0.4}, model))
     repainted = renderer.show(edit(inversion, {"smile": 0.4, "age": 0.5}, model))
-    tinted = renderer.show(edit(inversion, {"smile": 0.4, "age": 0.5, "skin_tone": 0.5}, model))
     moved = 3 * (plain.head.vertices.nbytes + plain.hair.vertices.nbytes + plain.shell.vertices.nbytes)
     # Where the form leaves the photo's, the weights do as well.
     assert (
         0 < first <= moved + plain.head.attributes.nbytes
         and 0 < repainted <= moved + plain.head.attributes.nbytes
     )
-    assert 0 < tinted <= moved / 3
 
 
 def test_a_wide_picture_shows_the_middle_of_the_square(renderer, plain):
