@@ -329,8 +329,11 @@ class BundledModel:
         lids = (template.lids[:, 0].max(0) > 0.2) | (template.part == EYES)
         lips = template.interior > 0.75
         behind_lids = (template.part == EYES) | ((template.interior > 0.25) & ~lips)
-        distance[behind_lids] = distance[lids].max()
-        distance[lips | (template.part == TEETH) | (template.part == TONGUE)] = distance[lips].max()
+        # These give way sooner: the photo shows lids and lips there, which part from them.
+        distance[behind_lids] = 6 * np.quantile(distance[lids], 0.9)
+        distance[lips | (template.part == TEETH) | (template.part == TONGUE)] = 6 * np.quantile(
+            distance[lips], 0.9
+        )
         result = attributes.copy()
         straight, weight = attributes[:, SEEN_STRAIGHT], attributes[:, WEIGHT]
         result[:, SEEN_STRAIGHT] = straight + (weight - straight) * smoothstep(distance, *LIKE_THE_PHOTO)
