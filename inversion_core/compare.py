@@ -31,7 +31,7 @@ from inversion_core.optimise.problem import Guess, InversionProblem, Method, Tar
 from inversion_core.optimise.solve import Solution, solve
 from inversion_core.portrait import Portrait
 from inversion_core.rendering import Rendering
-from inversion_core.task import Progress, Task
+from inversion_core.task import Progress, Task, one_of
 
 FACET = "facet"
 """The bundled path's name in the table: encoder, fit and fusion."""
@@ -171,13 +171,13 @@ def compare_photos(
             watch, again = _Cost(), float("nan")
             with watch:
                 if name == FACET:
-                    inversion = yield from _placed(bundled.invert(portrait), done, total)
+                    inversion = yield from one_of(bundled.invert(portrait), done, total)
                     model, distance, edit = bundled, float("nan"), float("nan")
                 else:
                     method = methods[name]
                     problem = InversionProblem(generator, target, encoders.get(method.encoder))
                     started = time.perf_counter()
-                    solution = yield from _placed(solve(problem, method, speed=speed), done, total)
+                    solution = yield from one_of(solve(problem, method, speed=speed), done, total)
                     head = generator.head(solution.point, solution.resolution)
                     seconds = time.perf_counter() - started
             if name != FACET:
@@ -188,7 +188,7 @@ def compare_photos(
                 distance = _distance(generator, solution.point)
                 edit = _agreement(generator, solution, target.label, effects)
                 if round_trip:
-                    again = yield from _placed(_edited_back(problem, method, solution, speed), done, total)
+                    again = yield from one_of(_edited_back(problem, method, solution, speed), done, total)
             row, shown = _measured(name, inversion, model, portrait, distance, edit, watch.megabytes)
             row = replace(row, round_trip=again, processor=watch.processor)
             if truth is not None:
@@ -310,18 +310,6 @@ def _edited_back(problem: InversionProblem, method: Method, solution: Solution, 
     again = yield from solve(replace(problem, target=seen), method, speed=speed)
     back = generator.ws(again.point).detach() - direction
     return float((back - before).square().sum(2).mean().sqrt() / generator.statistics.deviation)
-
-
-def _placed(task: Task, done: int, total: int) -> Task:
-    """The task's result; its progress becomes that of one item among many."""
-    try:
-        while True:
-            step = next(task)
-            yield replace(step, done=done + step.fraction, total=total)
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        task.close()
 
 
 class _Cost:

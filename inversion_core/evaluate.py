@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,7 @@ from inversion_core.errors import BadInput
 from inversion_core.image import to_float
 from inversion_core.metrics import FaceMeasures
 from inversion_core.portrait import CROP_SIZE
-from inversion_core.task import Progress, Task
+from inversion_core.task import Progress, Task, one_of
 
 YAWS = (-45, -30, -15, 0, 15, 30, 45)
 """Degrees from the head's front at which the face must still be found."""
@@ -231,8 +231,8 @@ def evaluate_folder(folder: Path, model) -> Task[Report]:
         name = path.relative_to(folder).as_posix()
         yield Progress(index, len(paths), name)
         try:
-            inversion = yield from _within(pipeline.invert(open_portrait(path), model), index, len(paths))
-            report = yield from _within(evaluate_photo(inversion, model, name), index, len(paths))
+            inversion = yield from one_of(pipeline.invert(open_portrait(path), model), index, len(paths))
+            report = yield from one_of(evaluate_photo(inversion, model, name), index, len(paths))
         except BadInput as error:
             report = PhotoReport(name, failure=str(error))
         reports.append(report)
@@ -289,15 +289,3 @@ def _has(model, slider: str) -> bool:
 def _runs(model) -> list[tuple[str, tuple[float, ...]]]:
     """Slider and strengths of each probe that this model has, every slider once."""
     return list({probe.slider: probe.strengths for probe in PROBES if _has(model, probe.slider)}.items())
-
-
-def _within(task: Task, index: int, count: int) -> Task:
-    """The task's result; its progress becomes that of one item among many."""
-    try:
-        while True:
-            step = next(task)
-            yield replace(step, done=index + step.fraction, total=count)
-    except StopIteration as stop:
-        return stop.value
-    finally:
-        task.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,6 +44,18 @@ def finish(task: Task[T], on_progress: Callable[[Progress], None] | None = None)
             progress = next(task)
             if on_progress is not None:
                 on_progress(progress)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        task.close()
+
+
+def one_of(task: Task[T], index: int, count: int) -> Task[T]:
+    """The task's result; its progress becomes that of item ``index`` among ``count``."""
+    try:
+        while True:
+            step = next(task)
+            yield replace(step, done=index + step.fraction, total=count)
     except StopIteration as stop:
         return stop.value
     finally:

@@ -3,7 +3,7 @@
 import pytest
 
 from inversion_core.errors import Cancelled
-from inversion_core.task import Progress, finish
+from inversion_core.task import Progress, finish, one_of
 
 
 def _counting(upto, closed):
@@ -38,3 +38,13 @@ def test_fraction_stays_within_bounds():
     assert Progress(1, 4).fraction == 0.25
     assert Progress(9, 4).fraction == 1.0
     assert Progress(3, 0).fraction == 0.0
+
+
+def test_an_item_s_progress_is_its_share_of_all():
+    def item():
+        yield Progress(1, 4, "half way")
+        return "done"
+
+    seen = []
+    assert finish(one_of(item(), 2, 5), seen.append) == "done"
+    assert [(step.done, step.total, step.note) for step in seen] == [(2.25, 5, "half way")]
