@@ -98,7 +98,8 @@ def _written(folder: Path, name: str, number: int, loop: Any, signature: tuple) 
     if any(environment.consts for environment in environments):
         raise Unforeseen("it holds objects of Python")
     file = f"{name.replace(':', '.')}-{number}.o"
-    (folder / file).write_bytes(compiled.library.serialize_using_object_code()[2][0])
+    linked = compiled._asdict()["library"]
+    (folder / file).write_bytes(linked.serialize_using_object_code()[2][0])
     return {
         "loop": name,
         "object": file,
