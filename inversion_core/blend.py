@@ -15,7 +15,7 @@ from inversion_core.generators.template import SKIN
 from inversion_core.latent import Latent
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.hair import ROWS, WIDTH
-from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import (
     COLOUR,
     GAIN,

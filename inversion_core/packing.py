@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,14 +18,15 @@ from inversion_core.model import ModelCard
 from inversion_core.portrait import CROP_SIZE, Portrait
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.chart import ATLAS_SIZE
-from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import CHANNELS, Layer
 
 _LAYERS = ("head", "hair", "shell")
 _DETAIL_ARRAYS = tuple(
     f.name for f in fields(PhotoDetail) if f.name not in (*_LAYERS, "camera", "atlas", "mixed")
 )
-_HALF = ("photo", "masks", "hair_texture", *(f"{name}.attributes" for name in ("hair", "shell")))
+_HALF = ("photo", "masks", *(f"{name}.attributes" for name in ("hair", "shell")))
+_BYTES = ("atlas", "hair_texture")
 _SCORES = ("psnr", "ssim", "iou", "fit")
 
 
@@ -34,8 +36,10 @@ def packed(inversion: Inversion) -> dict[str, NDArray[np.generic]]:
     detail = inversion.detail
     for name in _DETAIL_ARRAYS:
         arrays[name] = np.asarray(getattr(detail, name))
-    if detail.atlas is not None:
-        arrays["atlas"] = np.round(detail.atlas * 255).astype(np.uint8)
+    for name in _BYTES:
+        picture = getattr(detail, name)
+        if picture is not None:
+            arrays[name] = np.round(picture * 255).astype(np.uint8)
     for name in _LAYERS:
         layer = getattr(detail, name)
         arrays |= {f"{name}.vertices": layer.vertices, f"{name}.faces": layer.faces}
@@ -64,12 +68,17 @@ def unpacked(
             )
             for name in _LAYERS
         }
-        plain = {name: np.ascontiguousarray(arrays[name], _kind(name)) for name in _DETAIL_ARRAYS}
+        pictures = {name: _picture(arrays[name]) for name in _BYTES if name in arrays}
+        plain = {
+            name: np.ascontiguousarray(arrays[name], _kind(name))
+            for name in _DETAIL_ARRAYS
+            if name not in _BYTES
+        }
+        plain["hair_texture"] = _of_size(pictures["hair_texture"], HAIR_TEXTURE)
         camera = Camera.from_label(arrays["camera"])
         latent = Latent(np.asarray(arrays["latent"], np.float32), "blocks", card.name)
         scores = dict(zip(_SCORES, np.asarray(arrays["scores"], np.float64).tolist(), strict=True))
-        atlas = arrays["atlas"].astype(np.float32) / np.float32(255) if "atlas" in arrays else None
-        detail = PhotoDetail(camera=camera, **layers, **plain, atlas=atlas)
+        detail = PhotoDetail(camera=camera, **layers, **plain, atlas=pictures.get("atlas"))
         _check(template, latent, detail)
     except (KeyError, ValueError) as error:
         raise ProjectUnreadable(
@@ -87,9 +96,23 @@ def as_stored(detail: PhotoDetail) -> PhotoDetail:
         layer = getattr(detail, name)
         rounded = layer.attributes.astype(np.float16).astype(np.float32)
         half[name] = replace(layer, attributes=rounded)
-    if detail.atlas is not None:
-        half["atlas"] = np.round(detail.atlas * 255) / np.float32(255)
+    for name in _BYTES:
+        picture = getattr(detail, name)
+        if picture is not None:
+            half[name] = np.round(picture * 255) / np.float32(255)
     return replace(detail, **half)
+
+
+def _picture(array: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Stored colours as float32 in [0, 1]."""
+    return array.astype(np.float32) / np.float32(255 if array.dtype == np.uint8 else 1)
+
+
+def _of_size(picture: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(*size, 3) of a picture that an earlier version may have kept smaller."""
+    if picture.ndim != 3 or picture.shape[:2] == size or not picture.size:
+        return picture
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _check(template: HeadTemplate, latent: Latent, detail: PhotoDetail) -> None:

@@ -57,7 +57,7 @@ class PhotoDetail:
         corrective: (C, 3) float32 coarse offsets beyond the codes; lying: (V, 3) float32 fine offsets (hidden ears).
         head, hair, shell: the layers; hair and shell also have anchors (N, 4) and weights (N, 4) on the head's
             vertices; shell may have no vertices.
-        hair_texture: (312, 580, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
+        hair_texture: (624, 1160, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
         hair_colour: (3,) typical hair; skin_colour: (3,) typical skin; both sRGB.
         light: (9,) spherical harmonics of the light on the face, relative to its mean.
         atlas: (S, S, 3) float32 colours of the skin in the template's own atlas where more than this photo is known

@@ -181,8 +181,11 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
     bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & shown & facing
     bare &= np.abs(_azimuth())[None] < np.radians(85)
     distance = cv2.distanceTransform(1 - bare.astype(np.uint8), cv2.DIST_L2, 5)
-    t = np.clip((distance - 1) / 7, 0, 1)
-    return 0.08 + 0.92 * t * t * (3 - 2 * t)
+    rooted = 0.08 + 0.92 * smoothstep(distance - 1, 0.0, 7.0)
+    # Below the ears hair hangs; where it parts there, it does not come out of the skin.
+    hanging = smoothstep(np.arange(ROWS, dtype=np.float32)[:, None], DOME_ROWS + 4, DOME_ROWS + 12)
+    hanging = hanging * smoothstep(np.abs(_azimuth())[None], np.radians(80), np.radians(100))
+    return rooted + (1 - rooted) * hanging
 
 
 def _behind_the_jaw(

@@ -10,6 +10,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import HeadTemplate, vertex_normals
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer
+from inversion_core.refine.hair_strands import HAIR_TEXTURE, strands
 from inversion_core.refine.layer import (
     CHANNELS,
     COLOUR,
@@ -26,7 +27,8 @@ from inversion_core.refine.layer import (
     seen_by,
 )
 
-HAIR_TEXTURE = (4 * ROWS, 4 * WIDTH)
+COARSE = 2
+"""Texels to a side of what is enough for the texture's shares and low frequencies."""
 
 
 def typical_hair(photo: NDArray[np.float32], hairy: NDArray[np.float32], skin: NDArray) -> NDArray:
@@ -65,7 +67,7 @@ def hair_detail(
     head_faces = template.faces[template.skin_faces]
     uv, cosine, visible = seen_by(camera, hair.vertices, normals, hair.faces, [(fine, head_faces)])
     person, hairy = sampled(masks, uv).T
-    facing = smoothstep(cosine, 0.1, 0.4)
+    facing = smoothstep(cosine, 0.25, 0.55)
     # Past the outline the photo shows background: from there on the hair goes on as beside it.
     within = sampled(cv2.erode(masks[..., :1], np.ones((9, 9), np.uint8))[..., None], uv)[:, 0]
     trust = visible * facing * smoothstep(hairy, 0.05, 0.3) * smoothstep(within, 0.3, 0.9)
@@ -123,12 +125,18 @@ def _beside() -> NDArray[np.bool_]:
 
 
 def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour) -> NDArray[np.float32]:
-    """(H, W, 3) hair all round the head: the photo's where it is seen, strands in its colours elsewhere."""
+    """(H, W, 3) hair all round the head: the photo's where it is seen, strands like its own elsewhere."""
     shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
+    fewer = (shape[0] // COARSE, shape[1] // COARSE)
     dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
-    colours = sampled(photo, dense.reshape(-1, 2)).reshape(*HAIR_TEXTURE, 3)
-    share = sampled(hairy[..., None], dense.reshape(-1, 2)).reshape(HAIR_TEXTURE)
-    sure = (cv2.resize(trust.astype(np.float32), shape) > 0.6) & (share > 0.8)
+    seen = sampled(photo, dense.reshape(-1, 2)).reshape(*HAIR_TEXTURE, 3)
+    colours = cv2.resize(seen, fewer, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(
+        sampled(hairy[..., None], dense.reshape(-1, 2)).reshape(HAIR_TEXTURE),
+        fewer,
+        interpolation=cv2.INTER_AREA,
+    )
+    sure = (cv2.resize(trust.astype(np.float32), fewer) > 0.6) & (share > 0.8)
     sure = cv2.erode(sure.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if sure.sum() < 400:
         return np.broadcast_to(hair_colour.astype(np.float32), (*HAIR_TEXTURE, 3)).copy()
@@ -138,11 +146,15 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour) -> NDArray[
     soft = _softened(sure)
     # The other side's hair first, in this side's tone.
     other = _softened(sure)[:, ::-1] * (1 - soft) * smoothstep(known[:, ::-1], 0.5, 1.0)[..., None]
-    tone = low / np.maximum(low[:, ::-1], 0.02)
-    mirrored = colours[:, ::-1] * np.clip(tone, 0.5, 2.0)
-    long = np.flatnonzero(sure.any(1)).max() > 4 * (DOME_ROWS + 6)
-    drawn = low * (1 + _strands(colours, known, 16 if long else 7))[..., None]
-    return np.clip(colours * soft + mirrored * other + drawn * (1 - soft - other), 0, 1).astype(np.float32)
+    tone = np.clip(low / np.maximum(low[:, ::-1], 0.02), 0.5, 2.0)
+    soft, other, tone, low = (
+        cv2.resize(values, shape).reshape(*HAIR_TEXTURE, -1) for values in (soft, other, tone, low)
+    )
+    hair_only = _unlike(cv2.GaussianBlur(photo, (0, 0), 2), hair_colour, skin_colour)
+    drawn = strands(photo, smoothstep(hairy, 0.7, 0.9) * hair_only, low)
+    return np.clip(seen * soft + seen[:, ::-1] * tone * other + drawn * (1 - soft - other), 0, 1).astype(
+        np.float32
+    )
 
 
 def _softened(sure: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -161,45 +173,6 @@ def _unlike(colours: NDArray, hair: NDArray, skin: NDArray) -> NDArray[np.float3
     axis = described(skin) - start
     along = (described(colours) - start) @ axis / max(float(axis @ axis), 1e-4)
     return (1 - smoothstep(along, 0.55, 0.9)).astype(np.float32)
-
-
-def _strands(colours: NDArray, known: NDArray, length: float) -> NDArray[np.float32]:
-    """(H, W) relative brightness of strands that run down the head, each band as uneven as in the hair that is seen."""
-    grey = colours.mean(-1)
-    weight = known / max(float(known.sum()), 1e-6)
-    blurred = [grey, *(_within(grey, known, size) for size in (2.0, 7.0))]
-    middle = np.maximum(blurred[-1], 0.03)
-    # Slow noise bends the strands, so that they do not hang like a comb's teeth.
-    rng = np.random.default_rng(0)
-    y, x = np.indices(HAIR_TEXTURE, np.float32)
-    bent = x + sum(bend * _noise(rng, size, 2 * size) for bend, size in ((6.0, 45.0), (1.5, 12.0)))
-    result = np.zeros(HAIR_TEXTURE, np.float32)
-    for finer, coarser, width, stretch in ((0, 1, 0.6, 1.0), (1, 2, 2.2, 1.6)):
-        band = (blurred[finer] - blurred[coarser]) / middle
-        strength = float(np.clip(np.sqrt((weight * band**2).sum()), 0.02, 0.14))
-        layer = _noise(rng, width, length * stretch)
-        result += strength * cv2.remap(
-            layer, bent % HAIR_TEXTURE[1], y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
-    # Towards the crown the grid's columns meet, and strands would fan out from a point.
-    calm = smoothstep(np.arange(HAIR_TEXTURE[0], dtype=np.float32) / HAIR_TEXTURE[0], 0.03, 0.25)[:, None]
-    return result * calm
-
-
-def _noise(rng: np.random.Generator, width: float, height: float) -> NDArray[np.float32]:
-    """(H, W) smooth noise of unit deviation that closes round the head."""
-    rows, columns = HAIR_TEXTURE
-    noise = np.tile(rng.standard_normal((rows, columns)).astype(np.float32), (1, 2))
-    noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=width, sigmaY=height)[
-        :, columns // 2 : columns // 2 + columns
-    ]
-    return noise / noise.std()
-
-
-def _within(values: NDArray, known: NDArray, size: float) -> NDArray[np.float32]:
-    """(H, W) blur of the known values alone."""
-    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), size), 1e-4)
-    return cv2.GaussianBlur((values * known).astype(np.float32), (0, 0), size) / weight
 
 
 def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.float32]:

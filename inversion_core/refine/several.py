@@ -20,7 +20,7 @@ from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.chart import Chart
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import ROWS, WIDTH
-from inversion_core.refine.hair_detail import HAIR_TEXTURE
+from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import (
     COLOUR,
     DEPTH_SIZE,

@@ -255,6 +255,16 @@ def test_unpacked_arrays_draw_the_same_head(inversion, model, untouched):
     assert again.scores.keys() == inversion.scores.keys()
 
 
+def test_smaller_hair_textures_of_earlier_versions_are_enlarged(inversion, model, untouched):
+    arrays = model.pack(inversion)
+    rows, columns = arrays["hair_texture"].shape[:2]
+    small = cv2.resize(arrays["hair_texture"], (columns // 2, rows // 2)) / np.float32(255)
+    again = model.unpack(inversion.portrait, {**arrays, "hair_texture": small.astype(np.float16)})
+    camera = Camera.orbit(1.2, 0.0)
+    difference = view(edit(again, {}, model), camera, 96).over() - view(untouched, camera, 96).over()
+    assert np.abs(difference).mean() < 0.02
+
+
 def test_smoothstep_is_a_step_that_is_smooth():
     x = np.array([-1.0, 0.2, 0.5, 0.8, 2.0])
     assert np.allclose(smoothstep(x, 0.2, 0.8), [0, 0, 0.5, 1, 1])

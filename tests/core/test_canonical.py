@@ -6,8 +6,9 @@ import pytest
 
 from inversion_core.generators.template import EYES, SKIN, TEETH
 from inversion_core.pipeline import edit
-from inversion_core.refine import hair_detail, layer
+from inversion_core.refine import layer
 from inversion_core.refine.canonical import openings
+from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import sampled
 
 
@@ -106,6 +107,6 @@ def test_no_background_bleeds_into_the_kept_photo(inversion, astronaut):
 
 def test_hair_that_is_not_seen_has_hair_s_colours(inversion):
     texture, colour = inversion.detail.hair_texture, inversion.detail.hair_colour
-    assert texture.shape == (*hair_detail.HAIR_TEXTURE, 3)
-    back = np.median(texture[60:120, :40].reshape(-1, 3), 0)
+    assert texture.shape == (*HAIR_TEXTURE, 3)
+    back = np.median(texture[120:240, :80].reshape(-1, 3), 0)
     assert np.abs(back - colour).max() < 0.2
