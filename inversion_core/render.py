@@ -15,7 +15,7 @@ from inversion_core.refine.ears import smoothstep
 from inversion_core.rendering import Rendering
 from inversion_core.shading import shade
 
-NEAR_PHOTO, FAR_FROM_PHOTO = np.radians(4.0), np.radians(20.0)
+NEAR_PHOTO, FAR_FROM_PHOTO = np.radians(3.0), np.radians(11.0)
 """Angles from the photo's view between which trust in grazing pixels fades."""
 HAIR_LEAD = 0.007
 """World units by which hair counts as nearer than it is: what lies close under it must not poke through."""

@@ -93,6 +93,7 @@ def hair_detail(
     continued = _continued(
         attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
     )
+    continued = _ragged(continued, attributes[:, SEEN].reshape(grid))
     attributes[:, OPACITY] = continued.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
     opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
@@ -116,6 +117,19 @@ def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDAr
         share = smoothstep(np.abs(nearest - columns) / reach, 0.25, 1.0)
         result[row] = (1 - share) * hairy[row, nearest] + share * unseen[row]
     return cv2.GaussianBlur(result, (0, 0), 1.0)
+
+
+def _ragged(opacity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Opacity with lower ends that differ from lock to lock, as sharp as locks' ends are, where none is seen."""
+    noise = np.random.default_rng(0).standard_normal(COLUMNS).astype(np.float32)
+    noise = cv2.GaussianBlur(np.tile(noise, 3)[None], (0, 0), 0.7)[0, COLUMNS : COLUMNS + WIDTH]
+    rows, columns = np.indices(opacity.shape, np.float32)
+    ends = smoothstep(rows - DOME_ROWS, -6.0, 4.0)
+    shifted = cv2.remap(
+        opacity, columns, rows + 2.5 * np.maximum(noise / noise.std(), 0) * ends, cv2.INTER_LINEAR
+    )
+    sharp = smoothstep(shifted, 0.3, 0.7)
+    return opacity + (sharp - opacity) * ends * (1 - cv2.GaussianBlur(seen, (0, 0), 1.0))
 
 
 def _beside() -> NDArray[np.bool_]:

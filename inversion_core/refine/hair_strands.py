@@ -59,7 +59,7 @@ def strands(
     deviation = min(float(np.sqrt((coarse[sure > 0] ** 2).mean())), LOCKS)
     relative += deviation * _along(_noise(rng, 7, 60, height), bent)
     # Towards the crown the grid's columns meet, and strands would fan out from a point.
-    calm = smoothstep(np.arange(height, dtype=np.float32) / HAIR_TEXTURE[0], 0.02, 0.12)[:, None]
+    calm = smoothstep(np.arange(height, dtype=np.float32) / HAIR_TEXTURE[0], 0.01, 0.05)[:, None]
     ramp = _ramp(photo, blurred, sure)
     return low * np.power(np.maximum(1 + relative * calm, 0.15)[..., None], ramp)
 
