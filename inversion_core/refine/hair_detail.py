@@ -10,7 +10,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import HeadTemplate, vertex_normals
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer
-from inversion_core.refine.hair_strands import HAIR_TEXTURE, strands
+from inversion_core.refine.hair_strands import CELL, HAIR_TEXTURE, strands
 from inversion_core.refine.layer import (
     CHANNELS,
     COLOUR,
@@ -76,9 +76,6 @@ def hair_detail(
     )
     grid = (ROWS, WIDTH)
     trust = np.minimum(trust, cv2.blur(trust.reshape(grid).astype(np.float32), (3, 3)).reshape(-1) * 1.2)
-    texture = _hair_texture(
-        uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour, skin_colour
-    )
     attributes = np.zeros((len(uv), CHANNELS), np.float32)
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     rows, columns = hair.grid.T
@@ -95,6 +92,10 @@ def hair_detail(
     )
     continued = _ragged(continued, attributes[:, SEEN].reshape(grid))
     attributes[:, OPACITY] = continued.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
+    lowest = int(np.flatnonzero((continued > 0.02).any(1)).max(initial=0)) + 2
+    texture = _hair_texture(
+        uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour, skin_colour, lowest
+    )
     opaque = np.where(attributes[:, SEEN] > 0.5, hairy, attributes[:, OPACITY])
     kept = opaque[hair.faces].max(1) > 0.04
     return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
@@ -138,8 +139,9 @@ def _beside() -> NDArray[np.bool_]:
     return sides & (np.arange(ROWS)[:, None] < DOME_ROWS + 5)
 
 
-def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour) -> NDArray[np.float32]:
-    """(H, W, 3) hair all round the head: the photo's where it is seen, strands like its own elsewhere."""
+def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour, lowest) -> NDArray[np.float32]:
+    """(H, W, 3) hair all round the head: the photo's where it is seen, strands like its own elsewhere, down to the
+    lowest row of the grid that shows any."""
     shape = (HAIR_TEXTURE[1], HAIR_TEXTURE[0])
     fewer = (shape[0] // COARSE, shape[1] // COARSE)
     dense = cv2.resize(uv.astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
@@ -165,7 +167,8 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour) -> NDArray[
         cv2.resize(values, shape).reshape(*HAIR_TEXTURE, -1) for values in (soft, other, tone, low)
     )
     hair_only = _unlike(cv2.GaussianBlur(photo, (0, 0), 2), hair_colour, skin_colour)
-    drawn = strands(photo, smoothstep(hairy, 0.7, 0.9) * hair_only, low)
+    drawn, rows = low.copy(), CELL * lowest
+    drawn[:rows] = strands(photo, smoothstep(hairy, 0.7, 0.9) * hair_only, low[:rows])
     return np.clip(seen * soft + seen[:, ::-1] * tone * other + drawn * (1 - soft - other), 0, 1).astype(
         np.float32
     )
@@ -191,14 +194,22 @@ def _unlike(colours: NDArray, hair: NDArray, skin: NDArray) -> NDArray[np.float3
 
 def _spread(colours: NDArray, known: NDArray, fallback: NDArray) -> NDArray[np.float32]:
     """(H, W, 3) low frequencies of the known colours, carried into the rest; farther off the hair's usual colour."""
-    known = known.astype(np.float32)
+    # One value to a cell of the hair's grid is enough for what is so smooth.
+    shape, cell = known.shape, CELL // COARSE
+    colours, known = _averaged(colours * known[..., None], cell), _averaged(known, cell)
     result, left = np.zeros_like(colours), np.ones(known.shape, np.float32)
     for size, own in ((10.0, 1.0), (20.0, 0.8), (40.0, 0.6), (80.0, 0.4), (160.0, 0.3)):
-        weight = cv2.GaussianBlur(known, (0, 0), size)
-        colour = (
-            cv2.GaussianBlur(colours * known[..., None], (0, 0), size) / np.maximum(weight, 1e-6)[..., None]
-        )
+        weight = cv2.GaussianBlur(known, (0, 0), size / cell)
+        colour = cv2.GaussianBlur(colours, (0, 0), size / cell) / np.maximum(weight, 1e-6)[..., None]
         share = np.clip(weight / 0.15, 0, 1) * left
         result += (own * colour + (1 - own) * np.asarray(fallback, np.float32)) * share[..., None]
         left = left - share
-    return result + left[..., None] * np.asarray(fallback, np.float32)
+    result += left[..., None] * np.asarray(fallback, np.float32)
+    return cv2.resize(result, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _averaged(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Means over squares of ``size`` texels."""
+    rows, columns = values.shape[:2]
+    small = cv2.resize(values, (columns // size, rows // size), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32)

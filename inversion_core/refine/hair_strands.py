@@ -9,9 +9,11 @@ a Histogram-Preserving Blending Operator", section 3). Coarser locks are noise a
 from __future__ import annotations
 
 import cv2
+import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from inversion_core.compiled import parallel
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH
 
@@ -97,43 +99,63 @@ def _bent(rng: np.random.Generator, height: int) -> NDArray[np.float32]:
 
 def _pieces(rng, detail, grey, sure, bent) -> NDArray[np.float32]:
     """(H, W) pieces of the detail, each from a place of its own."""
-    height, width = bent.shape
     depth = cv2.distanceTransform(sure, cv2.DIST_L2, 5)
     edge = np.clip(depth / 5, 0, 1)
     pool = np.flatnonzero((depth > min(14.0, 0.6 * depth.max())).ravel())
     angle = _orientation(grey, sure).ravel()
-    source = np.stack([detail * edge, edge], -1).astype(np.float32)
+    height = len(bent)
     elevation = np.clip(1 - np.arange(height) / (CELL * DOME_ROWS), 0, 1) * np.pi / 2
     # Columns draw together towards the crown, pieces do not.
-    narrow = np.maximum(np.cos(elevation), 0.15).astype(np.float32)[:, None]
-    around = round(CELL * COLUMNS / PIECE[1])
-    total = np.zeros((height, width), np.float32)
-    power = np.zeros((height, width), np.float32)
-    for start_down, start_across in LATTICES:
-        down = (np.arange(height, dtype=np.float32) / PIECE[0] + start_down)[:, None]
-        across = bent / PIECE[1] + np.float32(start_across)
-        row, column = np.floor(down), np.floor(across)
-        piece = (row * around + np.mod(column, around)).astype(np.int32)
-        # Two numbers in [-1/2, 1/2] across each piece, and a weight that is 0 at its rim.
-        down, across = down - row - 0.5, across - column - 0.5
-        weight = np.cos(np.pi * down) ** 2 * np.cos(np.pi * across) ** 2
-        number = int(piece.max()) + 1
-        place = pool[rng.integers(len(pool), size=number)]
-        turn = angle[place] + rng.normal(0, 0.06, number)
-        flip = rng.choice([-1.0, 1.0], number)
-        y, x = np.divmod(place, detail.shape[1])
-        turned = [values.astype(np.float32)[piece] for values in (x, y, np.cos(turn), np.sin(turn), flip)]
-        down, across = down * (PIECE[0] / STRETCH), across * (PIECE[1] * narrow) * turned[4]
-        sampled = cv2.remap(
-            source,
-            turned[0] + across * turned[2] - down * turned[3],
-            turned[1] + across * turned[3] + down * turned[2],
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
-        total += sampled[..., 0] * weight
-        power += (sampled[..., 1] * weight) ** 2
-    return total / np.sqrt(np.maximum(power, 2e-2))
+    narrow = np.maximum(np.cos(elevation), 0.15)
+    around, down = round(CELL * COLUMNS / PIECE[1]), int(height / PIECE[0]) + 2
+    shape = (len(LATTICES), down, around)
+    place = pool[rng.integers(len(pool), size=shape)]
+    turn = angle[place] + rng.normal(0, 0.06, shape)
+    flip = rng.choice([-1.0, 1.0], shape)
+    y, x = np.divmod(place, detail.shape[1])
+    # Where each piece's middle lies, and the steps in the photo of one texel across and down.
+    across = np.stack([np.cos(turn), np.sin(turn)]) * flip
+    along = np.stack([-np.sin(turn), np.cos(turn)]) / STRETCH
+    pieces = np.stack([x, y, *across, *along], -1).astype(np.float32)
+    source = np.stack([detail * edge, edge], -1).astype(np.float32)
+    result = np.empty_like(bent)
+    _lay(bent, narrow.astype(np.float32), pieces, source, np.array(LATTICES, np.float32), *PIECE, result)
+    return result
+
+
+@parallel
+def _lay(bent, narrow, pieces, source, lattices, high, wide, out):
+    """Fill ``out`` with the pieces of all lattices, each fading to its rim, at their common contrast."""
+    height, width = bent.shape
+    rows, columns = source.shape[:2]
+    for row in nb.prange(height):
+        for column in range(width):
+            total = np.float32(0.0)
+            power = np.float32(0.0)
+            for n in range(len(lattices)):
+                u = row / high + lattices[n, 0]
+                v = bent[row, column] / wide + lattices[n, 1]
+                i, j = int(np.floor(u)), int(np.floor(v))
+                u, v = u - i - 0.5, v - j - 0.5
+                weight = ((1 - 4 * u * u) * (1 - 4 * v * v)) ** 2
+                j %= pieces.shape[2]
+                down, across = u * high, v * wide * narrow[row]
+                x = pieces[n, i, j, 0] + across * pieces[n, i, j, 2] + down * pieces[n, i, j, 4]
+                y = pieces[n, i, j, 1] + across * pieces[n, i, j, 3] + down * pieces[n, i, j, 5]
+                left, top = int(np.floor(x)), int(np.floor(y))
+                if left < 0 or top < 0 or left >= columns - 1 or top >= rows - 1:
+                    continue
+                a, b = x - left, y - top
+                value = np.float32(0.0)
+                share = np.float32(0.0)
+                for dy in range(2):
+                    for dx in range(2):
+                        part = (a if dx else 1 - a) * (b if dy else 1 - b)
+                        value += part * source[top + dy, left + dx, 0]
+                        share += part * source[top + dy, left + dx, 1]
+                total += value * weight
+                power += (share * weight) ** 2
+            out[row, column] = total / np.sqrt(max(power, 2e-2))
 
 
 def _along(noise: NDArray[np.float32], bent: NDArray[np.float32]) -> NDArray[np.float32]:
