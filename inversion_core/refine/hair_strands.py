@@ -172,6 +172,6 @@ def _noise(rng: np.random.Generator, width: float, height: float, rows: int) -> 
     columns, fewer = CELL * COLUMNS // 4, -(-rows // 4)
     noise = np.tile(rng.standard_normal((fewer, columns)).astype(np.float32), (1, 2))
     noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=width / 4, sigmaY=height / 4)
-    noise = noise[:, columns // 2 : columns // 2 + columns + WIDTH - COLUMNS + 1]
+    noise = noise[:, columns // 2 - 1 : columns // 2 + columns + 4]
     noise = cv2.resize(noise / noise.std(), None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray(noise[:rows, : HAIR_TEXTURE[1]])
+    return np.ascontiguousarray(noise[:rows, 4 : 4 + HAIR_TEXTURE[1]])
