@@ -15,6 +15,7 @@ from skimage.morphology import reconstruction
 
 from inversion_core import landmark_tables as table
 from inversion_core.border import made_up
+from inversion_core.person_region import build_of, person_region
 from inversion_core.portrait import Portrait
 from inversion_core.quiet import native_stderr_silenced
 
@@ -28,9 +29,9 @@ def person_mask(
 ) -> NDArray[np.float32]:
     """(H, W) float32 in [0, 1], share of the person in each pixel of an aligned (H, W, 3) uint8 crop.
 
-    MediaPipe's selfie segmentation, averaged over its networks and mirror images, says roughly where the
-    person is; the colours to either side of the outline decide the doubtful band; a guided filter follows the
-    photo's own edges.
+    MediaPipe's selfie segmentation, over its networks and mirror images, says roughly where the person is;
+    :func:`inversion_core.person_region.person_region` decides what is doubtful; a guided filter follows the photo's
+    own edges.
 
     Args:
         landmarks: (478, 2+) in crop widths; the part that holds the face is kept, islands are dropped.
@@ -48,8 +49,8 @@ def person_mask(
             (shift + wider.shape[0] / WIDER / 2 - 0.5,) * 2,
         )
         views.append(cv2.resize(part, (size, size), interpolation=cv2.INTER_LINEAR))
-    rough = np.mean(views, axis=0).astype(np.float32)
-    likely = _sharpened_by_colour(image, cv2.resize(rough, (_WORK, _WORK), interpolation=cv2.INTER_AREA))
+    votes = np.stack([cv2.resize(view, (_WORK, _WORK), interpolation=cv2.INTER_AREA) for view in views])
+    likely = person_region(_lab(image), votes.astype(np.float32), build_of(landmarks, _WORK))
     likely = cv2.resize(likely, (size, size), interpolation=cv2.INTER_CUBIC)
     matte = cv2.ximgproc.guidedFilter(image.astype(np.float32) / 255, likely, 5, 2e-4)
     # Half a pixel inward: what lies outside the edge is the background's colour.
@@ -201,39 +202,6 @@ def _polygon(points: NDArray) -> NDArray[np.uint8]:
 
 def _hull(points: NDArray, group: tuple[int, ...]) -> NDArray[np.uint8]:
     return _polygon(cv2.convexHull(points[list(group)].astype(np.float32))[:, 0])
-
-
-def _sharpened_by_colour(image: NDArray[np.uint8], rough: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Posterior of person against background, decided in the doubtful band by the colours near it."""
-    lab = _lab(image)
-    # The network errs outward, taking in what shows between strands: trust its inside less.
-    inside = cv2.erode((rough > 0.9).astype(np.uint8), _disc(8)).astype(np.float32)
-    outside = cv2.erode((rough < 0.1).astype(np.uint8), _disc(4)).astype(np.float32)
-    evidence = np.zeros_like(rough)
-    heard = np.full_like(rough, 1e-3)
-    for reach in (7, 18):
-        person, near_person = _gaussian_fit(lab, inside, reach)
-        ground, near_ground = _gaussian_fit(lab, outside, reach)
-        known = np.minimum(near_person, near_ground)
-        known = known / (known + 0.02)
-        evidence += known * np.clip(person - ground, -4, 4)
-        heard += known
-    evidence *= np.minimum(heard, 1) / heard
-    doubt = 1 - _blur(np.maximum(inside, outside), 1.5)
-    prior = np.clip(rough, 0.02, 0.98)
-    prior = np.log(prior / (1 - prior))
-    # Dark hair on a dark ground looks the same on both sides; growing the person needs more than that.
-    evidence = np.where(evidence > 0, 0.5 * evidence, evidence)
-    return _blur(1 / (1 + np.exp(-(prior * (1 - 0.3 * doubt) + evidence * doubt))), 0.7)
-
-
-def _gaussian_fit(lab: NDArray, where: NDArray, reach: float) -> tuple[NDArray, NDArray]:
-    """Log-likelihood of each pixel under the colours of ``where`` near it, and how many of them there are."""
-    near = _blur(where, reach)
-    weight = (near + 1e-4)[..., None]
-    mean = _blur(lab * where[..., None], reach) / weight
-    variance = np.maximum(_blur(lab**2 * where[..., None], reach) / weight - mean**2, 0) + 9.0
-    return -0.5 * ((lab - mean) ** 2 / variance + np.log(variance)).sum(-1), near
 
 
 def _one_piece(matte: NDArray[np.float32], landmarks: NDArray) -> NDArray[np.float32]:

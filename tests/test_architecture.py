@@ -22,6 +22,7 @@ RANKS = (
         "border",
         "faces",
         "metrics",
+        "person_region",
         "segmentation",
         "sample",
         "volume",

@@ -50,18 +50,6 @@ def test_islands_and_holes_are_cleared():
     assert np.abs(cleaned[120:280, 160:340] - 1).max() < 1e-6
 
 
-def test_local_colour_takes_back_what_the_network_took_too_much_of():
-    # A dark head on a light ground, and a rough mask that is 5 working pixels too wide.
-    picture = np.full((512, 512, 3), 220, np.uint8)
-    picture[128:384, 128:384] = 30
-    rough = np.zeros((256, 256), np.float32)
-    rough[59:197, 59:197] = 1
-    likely = segmentation._sharpened_by_colour(picture, rough)
-    truth = np.zeros((256, 256), bool)
-    truth[64:192, 64:192] = True
-    assert ((likely > 0.5) != truth).mean() < 0.2 * ((rough > 0.5) != truth).mean()
-
-
 def test_hair_is_above_and_beside_the_face_and_not_on_it(portrait):
     hair = segmentation.hair_mask(portrait)
     assert hair.shape == (512, 512)
