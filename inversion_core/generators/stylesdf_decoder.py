@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from inversion_core.task import Progress, Task, finish
+
 NoiseMode = Literal["stored", "random", "none"]
 """Where the noise comes from: the checkpoint's buffers, torch's global generator, or nowhere."""
 
@@ -214,12 +216,19 @@ class StyleSDFDecoder(nn.Module):
 
     def forward(self, features: Tensor, ws: Tensor, noise: NoiseMode = "stored") -> Tensor:
         """RGB (N, 3, H, H), about [-1, 1], of features (N, C, h, h) and ws (N, num_ws, w_dim)."""
+        return finish(self.steps(features, ws, noise))
+
+    def steps(self, features: Tensor, ws: Tensor, noise: NoiseMode = "stored") -> Task[Tensor]:
+        """A task that gives the same, layer by layer."""
+        total = 1 + 2 * len(self.to_rgbs)
         x = self.conv1(features, ws[:, 0], self._noise(0, features, noise))
         skip = self.to_rgb1(x, ws[:, 1])
         for block, to_rgb in enumerate(self.to_rgbs):
             index = 2 * block
+            yield Progress(index + 1, total, "drawing")
             # The up-sampling layer's noise has the side that it leaves with.
             x = self.convs[index](x, ws[:, index + 1], self._noise(index + 1, x, noise, 2))
+            yield Progress(index + 2, total, "drawing")
             x = self.convs[index + 1](x, ws[:, index + 2], self._noise(index + 2, x, noise))
             skip = to_rgb(x, ws[:, index + 3], skip)
         return skip

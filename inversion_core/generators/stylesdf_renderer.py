@@ -7,7 +7,7 @@ Source: Or-El et al. 2022, "StyleSDF"; E3DGE (Lan et al. 2023). Parameter names 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -184,6 +184,16 @@ class VolumeView:
     weights: Tensor
 
 
+def joined(parts: Sequence[VolumeView]) -> VolumeView:
+    """One view of parts that lie below one another."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = {name: 1 if name in ("points", "sdf", "weights") else 2 for name in vars(parts[0])}
+    return VolumeView(
+        **{name: torch.cat([getattr(part, name) for part in parts], dim) for name, dim in rows.items()}
+    )
+
+
 def compositing_weights(sigma: Tensor, distances: Tensor) -> Tensor:
     """(..., samples) of densities and step lengths; the last sample takes all that is left: a wall.
 
@@ -231,11 +241,18 @@ class VolumeRenderer(nn.Module):
         return self.shade(self.trace(styles, azim, elev, jitter, samples), styles, modulation)
 
     def trace(
-        self, styles: Tensor, azim: Tensor, elev: Tensor, jitter: bool = False, samples: int | None = None
+        self,
+        styles: Tensor,
+        azim: Tensor,
+        elev: Tensor,
+        jitter: bool = False,
+        samples: int | None = None,
+        rows: slice = slice(None),
     ) -> Trace:
-        """The first half of :meth:`forward`; several shadings can share it."""
+        """The first half of :meth:`forward`; several shadings can share it. ``rows`` are the picture's that count."""
         settings = self.settings
         origins, directions, views = camera_rays(camera_poses(azim, elev), settings.fov, settings.resolution)
+        directions, views = directions[:, rows], views[:, rows]
         depths = self.depths(directions, jitter, samples or settings.samples)
         points = origins[:, None, None, None] + directions[..., None, :] * depths[..., None]
         sdf, features = self.network.geometry(points * settings.scale, styles)

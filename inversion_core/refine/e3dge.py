@@ -5,7 +5,7 @@ Source: Lan et al. 2023, "Self-Supervised Geometry-Aware Encoder for Style-Based
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,10 +24,21 @@ from inversion_core.generators.stylesdf_renderer import (
     VolumeView,
     calibrations,
     camera_poses,
+    joined,
 )
 from inversion_core.refine.boundaries import moved, read_boundaries
-from inversion_core.refine.local_features import AlignedMap, FusionBlock, LocalNetwork, hybrid_modulation
+from inversion_core.refine.local_features import (
+    AlignedMap,
+    FusionBlock,
+    LocalNetwork,
+    PointFeatures,
+    hybrid_modulation,
+)
 from inversion_core.refine.residual_aligner import ResidualAligner
+from inversion_core.task import Progress, Task, finish
+
+BANDS = 8
+"""Parts of a picture that are drawn one after another."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +94,26 @@ class E3DGEInversion:
             ``mask``, ``xyz`` and the other fields of VolumeView; ``aligned`` (N, 3, 256, 256);
             ``base_thumb`` (N, 3, 64, 64), which the codes alone give.
         """
+        return finish(self.rendering(azim, elev, noise))
+
+    @torch.no_grad()
+    def rendering(
+        self,
+        azim: Tensor | float | None = None,
+        elev: Tensor | float | None = None,
+        noise: NoiseMode = "stored",
+    ) -> Task[dict[str, Tensor]]:
+        """A task that gives the same as :meth:`render`, in steps of a fraction of it."""
         model = self.model
         azim, elev = model.generator.angles(
             self.azim if azim is None else azim, self.elev if elev is None else elev, len(self.image)
         )
-        view = model.local_view(self.codes, self.residual, self.reference, azim, elev)
-        image = model.generator.decoder(view.full.features, self.codes.decoder, noise)
-        return {**vars(view.full), "image": image, "aligned": view.aligned, "base_thumb": view.base.thumb}
+
+        def align(base: VolumeView) -> tuple[Tensor, PointFeatures]:
+            return model.aligner(self.residual, base.thumb), self.reference
+
+        view = yield from model.view_steps(self.codes, azim, elev, align, model.bands)
+        return (yield from model.drawn(view, self.codes, noise))
 
     def render_camera(self, camera: Camera, noise: NoiseMode = "stored") -> dict[str, Tensor]:
         """The same for one of Facet's cameras; this generator can follow its viewing direction only."""
@@ -188,13 +212,55 @@ class E3DGE(nn.Module):
         self, codes: Codes, residual: Tensor, reference: AlignedMap, azim: Tensor, elev: Tensor
     ) -> LocalView:
         """The view from azim, elev (N,): by codes alone, then with features aligned to what that shows."""
+        return finish(
+            self.view_steps(
+                codes, azim, elev, lambda base: (self.aligner(residual, base.thumb), reference), bands=1
+            )
+        )
+
+    @property
+    def bands(self) -> int:
+        """Into how many parts a picture is worth dividing: on processors, what is small stays near them."""
+        return BANDS if self.generator.device.type == "cpu" else 1
+
+    def view_steps(
+        self,
+        codes: Codes,
+        azim: Tensor,
+        elev: Tensor,
+        align: Callable[[VolumeView], tuple[Tensor, PointFeatures]],
+        bands: int,
+    ) -> Task[LocalView]:
+        """A task that gives the view from azim, elev (N,), band by band of its rows.
+
+        Args:
+            align: gives, for what the codes alone show, the residual aligned to that, and the reference features.
+        """
         renderer = self.generator.renderer
-        trace = renderer.trace(codes.renderer, azim, elev)
-        base = renderer.shade(trace, codes.renderer)
-        aligned = self.aligner(residual, base.thumb)
+        side, total = renderer.settings.resolution, 2 * bands + 2
+        height = -(-side // bands)
+        traces, bases = [], []
+        for first in range(0, side, height):
+            rows = slice(first, first + height)
+            traces.append(renderer.trace(codes.renderer, azim, elev, rows=rows))
+            bases.append(renderer.shade(traces[-1], codes.renderer))
+            yield Progress(len(bases), total, "drawing")
+        base = joined(bases)
+        aligned, reference = align(base)
+        yield Progress(bands + 1, total, "drawing")
         query = self.feature_map(aligned, base.depth, azim, elev)
-        change = hybrid_modulation(self.local, self.fusion, reference, query, base.xyz)
-        return LocalView(base, self.shaded(trace, codes, change), aligned)
+        yield Progress(bands + 2, total, "drawing")
+        parts = []
+        for trace, own in zip(traces, bases, strict=True):
+            change = hybrid_modulation(self.local, self.fusion, reference, query, own.xyz)
+            parts.append(self.shaded(trace, codes, change))
+            yield Progress(bands + 2 + len(parts), total, "drawing")
+        return LocalView(base, joined(parts), aligned)
+
+    def drawn(self, view: LocalView, codes: Codes, noise: NoiseMode) -> Task[dict[str, Tensor]]:
+        """A task that gives what :meth:`E3DGEInversion.render` does, from a view."""
+        image = yield from self.generator.decoder.steps(view.full.features, codes.decoder, noise)
+        return {**vars(view.full), "image": image, "aligned": view.aligned, "base_thumb": view.base.thumb}
 
     def shaded(self, trace: Trace, codes: Codes, change: Modulation) -> VolumeView:
         """The view of a trace whose features are changed."""

@@ -17,7 +17,8 @@ from inversion_core.generators.stylesdf import Codes
 from inversion_core.generators.stylesdf_decoder import NoiseMode
 from inversion_core.generators.stylesdf_renderer import VolumeView
 from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
-from inversion_core.refine.local_features import AlignedMap, hybrid_modulation, projected, sampled
+from inversion_core.refine.local_features import AlignedMap, projected, sampled
+from inversion_core.task import Task, finish
 
 HIDDEN_BY = 0.012
 """A point this far behind what a photo's view shows is hidden there: a tenth of half the head's depth."""
@@ -101,24 +102,34 @@ class SeveralInversion:
         noise: NoiseMode = "stored",
     ) -> dict[str, Tensor]:
         """The head from azim, elev in radians, or from the first photo's camera, as :meth:`E3DGEInversion.render`."""
-        model, views, codes = self.model, self.views, self.codes
+        return finish(self.rendering(azim, elev, noise))
+
+    @torch.no_grad()
+    def rendering(
+        self,
+        azim: Tensor | float | None = None,
+        elev: Tensor | float | None = None,
+        noise: NoiseMode = "stored",
+    ) -> Task[dict[str, Tensor]]:
+        """A task that gives the same as :meth:`render`, in steps of a fraction of it."""
+        model, codes = self.model, self.codes
         azim, elev = model.generator.angles(
             self.azim if azim is None else azim, self.elev if elev is None else elev, 1
         )
-        renderer, count = model.generator.renderer, len(views.image)
-        trace = renderer.trace(codes.renderer, azim, elev)
-        base = renderer.shade(trace, codes.renderer)
+        view = yield from model.view_steps(
+            codes, azim, elev, lambda base: self.aligned_to(base, azim, elev), model.bands
+        )
+        return (yield from model.drawn(view, codes, noise))
+
+    def aligned_to(self, base: VolumeView, azim: Tensor, elev: Tensor) -> tuple[Tensor, SeveralMaps]:
+        """The photos' residuals, aligned to a view from azim, elev (1,) and mixed, and their features for it."""
+        views = self.views
         share = view_shares(views.azim, views.elev, azim, elev)
-        aligned = model.aligner(views.residual, base.thumb.expand(count, -1, -1, -1))
-        aligned = (share[:, None, None, None] * aligned).sum(0, keepdim=True)
-        query = model.feature_map(aligned, base.depth, azim, elev)
+        aligned = self.model.aligner(views.residual, base.thumb.expand(len(views.image), -1, -1, -1))
         reference = SeveralMaps(
             views.reference.features, views.reference.calibration, views.base.depth, share
         )
-        change = hybrid_modulation(model.local, model.fusion, reference, query, base.xyz)
-        full: VolumeView = model.shaded(trace, codes, change)
-        image = model.generator.decoder(full.features, codes.decoder, noise)
-        return {**vars(full), "image": image, "aligned": aligned, "base_thumb": base.thumb}
+        return (share[:, None, None, None] * aligned).sum(0, keepdim=True), reference
 
     def render_camera(self, camera: Camera, noise: NoiseMode = "stored") -> dict[str, Tensor]:
         """The same for one of Facet's cameras; this generator can follow its viewing direction only."""
