@@ -203,9 +203,9 @@ class InversionCore:
 
     def gl_draws(self, head: Any, volumes: bool) -> bool:
         """Whether the shaders draw this kind of head; volumes are only worth it on hardware."""
-        from inversion_core.gl.kinds import is_surface, is_volume
+        from inversion_core.gl.kinds import is_surface, is_traced, is_volume
 
-        return is_surface(head) or (volumes and is_volume(head))
+        return is_surface(head) or is_traced(head) or (volumes and is_volume(head))
 
     def gl_finishes(self, head: Any) -> bool:
         """Whether the shaders' picture is all that there is to this kind of head."""

@@ -142,7 +142,7 @@ class GLCanvas(QOpenGLWidget):
         self.drawn_size = (0, 0)
         """Width and height in pixels, samples not counted, of the last picture."""
         self._context: Context | None = None
-        self._renderers: dict[tuple[bool, bool], Any] = {}
+        self._renderers: dict[tuple[bool, type], Any] = {}
         self._stamp: Any = None
         self._pace = Pace()
         self._resting = False
@@ -244,9 +244,9 @@ class GLCanvas(QOpenGLWidget):
 
     def _renderer(self, before: bool, head: Any) -> Any:
         """The renderer of edited or untouched heads of this kind, each of which keeps its head's buffers."""
-        from inversion_core.gl.kinds import is_surface, renderer_of
+        from inversion_core.gl.kinds import renderer_of
 
-        key = (before, is_surface(head))
+        key = (before, type(head))
         if key not in self._renderers:
             self._renderers[key] = renderer_of(head, self._context)
         return self._renderers[key]

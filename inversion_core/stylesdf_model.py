@@ -6,10 +6,10 @@ shift are made by scaling and moving the picture.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -21,58 +21,99 @@ from inversion_core.camera import FOCAL, RADIUS, Camera
 from inversion_core.checkpoints.stylesdf_folder import LICENCE, load_e3dge_folder
 from inversion_core.edit import Inversion
 from inversion_core.errors import ProjectUnreadable
-from inversion_core.geometry.signed_distance import frustum_mesh
+from inversion_core.generators.distance_cache import DistanceCache
+from inversion_core.generators.stylesdf import Codes
+from inversion_core.generators.stylesdf_points import field_of, unit_of
+from inversion_core.geometry.signed_distance import frustum_surface
 from inversion_core.image import from_signed, to_float, to_signed
 from inversion_core.latent import Latent
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, psnr, ssim
 from inversion_core.model import ModelCard
 from inversion_core.portrait import Portrait
-from inversion_core.refine.boundaries import Boundary, boundary_sliders
+from inversion_core.refine.boundaries import Boundary, boundary_sliders, moved
 from inversion_core.refine.e3dge import E3DGE, E3DGEInversion
+from inversion_core.refine.e3dge_points import point_field
 from inversion_core.refine.e3dge_several import SeveralInversion, invert_several
 from inversion_core.rendering import Rendering, depth_normals
-from inversion_core.task import Progress, Task
+from inversion_core.task import Progress, Task, finish
 
 MESH_RESOLUTION = 128
 """Samples along each side of the frustum when nobody asks for another number. Source: the official scripts."""
 
 
 @dataclass(frozen=True)
-class StyleSDFHead:
-    """A head as codes and local features, of one photo or of several."""
+class _Picture:
+    """What the network shows from one direction: its own side, RGB in [0, 1], depths in its own units."""
 
-    inversion: E3DGEInversion | SeveralInversion
+    image: NDArray[np.float32]
+    thumb: NDArray[np.float32]
+    hit: NDArray[np.float32]
+    depth: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StyleSDFHead:
+    """A head as codes and local features, of one photo or of several; what takes long is made when it is asked for.
+
+    Attributes:
+        photo: what the photo gave, not edited; codes: of the head as it is.
+        edited: gives the head with the photo's features fitted to it.
+    """
+
+    photo: E3DGEInversion | SeveralInversion
+    codes: Codes
+    edited: Callable[[], E3DGEInversion | SeveralInversion]
+    _seen: dict[tuple[float, float], _Picture] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def inversion(self) -> E3DGEInversion | SeveralInversion:
+        return self.edited()
+
+    @cached_property
+    def distances(self) -> DistanceCache:
+        """The head's distances and colours, to be asked for step by step; the first ones by the codes alone."""
+        generator = self.photo.model.generator
+        first = field_of(generator, self.codes, self.photo.azim[:1], self.photo.elev[:1])
+        return DistanceCache(first, lambda: point_field(self.inversion))
 
     @property
     def unit(self) -> float:
-        """StyleSDF's units to Facet's: both see the same crop."""
-        return (0.5 * RADIUS / FOCAL) / math.tan(self.inversion.model.generator.settings.renderer.fov)
+        return unit_of(self.photo.model.generator.settings.renderer)
 
     def view(self, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """The head through a camera, (size, size); ``samples`` as for other models, up to the decoder's side."""
-        out = self.inversion.render_camera(camera)
-        thumb = len(out["thumb"][0, 0])
-        picture = out["thumb"] if size * samples <= thumb else out["image"]
-        rgb = to_float(from_signed(picture[0].cpu().numpy()))
-        hit = out["mask"][0, 0].cpu().numpy().astype(np.float32)
+        seen = self._picture(camera)
+        rgb = seen.thumb if size * samples <= len(seen.thumb) else seen.image
         middle = camera.project(np.zeros((1, 3), np.float32))[0]
         # The depth of StyleSDF's camera, which is 1 from the origin, carried to this one's distance.
-        depth = middle[2] + (out["depth"][0, 0].cpu().numpy() - 1) * self.unit
+        depth = middle[2] + (seen.depth - 1) * self.unit
         scale = float(camera.intrinsics[0, 0] / middle[2] / (FOCAL / RADIUS))
         place = (scale, float(middle[0]), float(middle[1]))
-        opacity = _placed(hit, size, place, cv2.BORDER_CONSTANT).clip(0, 1)
+        opacity = _placed(seen.hit, size, place, cv2.BORDER_CONSTANT).clip(0, 1)
         axial = _placed(depth.astype(np.float32), size, place, cv2.BORDER_REPLICATE)
         axial *= opacity > 0
         normals = depth_normals(axial, camera)
         return Rendering(_placed(rgb, size, place, cv2.BORDER_REPLICATE), axial, opacity, normals)
 
+    def _picture(self, camera: Camera) -> _Picture:
+        finish(self.prepared(camera))
+        return self._seen[camera.angles]
+
+    def prepared(self, camera: Camera) -> Task[None]:
+        """A task after which views from this direction, of whatever part and size, take next to nothing."""
+        angles = camera.angles
+        if angles not in self._seen:
+            out = yield from self.inversion.rendering(*angles)
+            image, thumb = (to_float(from_signed(out[name][0].cpu().numpy())) for name in ("image", "thumb"))
+            hit, depth = (out[name][0, 0].cpu().numpy().astype(np.float32) for name in ("mask", "depth"))
+            self._seen.clear()
+            self._seen[angles] = _Picture(image, thumb, hit, depth)
+
     def sculpt(self, resolution: int | None = None) -> Task[Mesh]:
         """The zero level of the signed distance, in Facet's units, as far as it is seen from the front."""
-        yield Progress(0, 1, "sampling the surface")
-        inversion = self.inversion
-        mesh = frustum_mesh(inversion.model.generator, inversion.codes, resolution or MESH_RESOLUTION)
-        yield Progress(1, 1, "done")
+        generator = self.photo.model.generator
+        mesh = yield from frustum_surface(generator, self.codes, resolution or MESH_RESOLUTION)
         return replace(mesh, vertices=mesh.vertices * np.float32(self.unit))
 
 
@@ -117,10 +158,11 @@ class StyleSDFModel:
 
     def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> StyleSDFHead:
         """The head moved along boundaries; without moves, the inversion's own."""
-        detail = inversion.detail
-        if isinstance(detail, SeveralInversion):
-            return StyleSDFHead(detail.edited(moves, self.boundaries))
-        return StyleSDFHead(self.e3dge.edit(detail, moves, self.boundaries))
+        photo, moves = inversion.detail, dict(moves)
+        codes = moved(photo.codes, moves, self.boundaries)
+        if isinstance(photo, SeveralInversion):
+            return StyleSDFHead(photo, codes, lambda: photo.edited(moves, self.boundaries))
+        return StyleSDFHead(photo, codes, lambda: self.e3dge.edit(photo, moves, self.boundaries))
 
     def view(self, head: StyleSDFHead, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """See :meth:`StyleSDFHead.view`."""

@@ -1,8 +1,8 @@
 """Facet's loops as machine code, so that the bundle needs no compiler: ``compile_loops.py WORK`` fills WORK/loops.
 
 One folder for every kind of processor in ``facet_loops.PROCESSORS``. What a loop is compiled for is not written down
-anywhere: the loops run as they do in a person's first minutes, and on a tiny head of EG3D's kind, and what they were
-given is remembered.
+anywhere: the loops run as they do in a person's first minutes, and on tiny heads of EG3D's and StyleSDF's kinds, and
+what they were given is remembered.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ def _steps(place: Path) -> Iterator[Callable[[], object]]:
     yield partial(run, ["export", project, "--watertight", "-o", str(place / "a.glb")])
     yield partial(run, ["export", project, "--faces", "8000", "--normal-map", "-o", str(place / "b.glb")])
     yield _a_tiny_eg3d
+    yield _a_cached_distance
     yield _a_gradient
 
 
@@ -167,6 +168,18 @@ def _a_tiny_eg3d() -> None:
     view = FastView(generator, torch.randn(1, 3, 8, 16, 16), torch.randn(1, generator.num_ws, 16))
     for half in (False, True):
         view.picture(view.features(label_of(Camera.orbit(0.0, 0.0), generator), 64)[0], half)
+
+
+def _a_cached_distance() -> None:
+    import numpy as np
+
+    from inversion_core.camera import Camera
+    from inversion_core.generators.distance_volume import DistanceVolume, Lens
+
+    lens = Lens(3.0, 0.1, 2.6, 3.4, 24, 3.2)
+    values = np.full((9, 9, 9, 4), 0.1, np.float32)
+    values[3:6, 3:6, 3:6, 3] = -0.1
+    DistanceVolume(values, 0.4, 0.01, 1.0, lens).view(Camera.orbit(0.0, 0.0), 16)
 
 
 def _a_gradient() -> None:

@@ -9,6 +9,7 @@ from inversion_core.generators.head import Head
 if TYPE_CHECKING:
     from moderngl import Context
 
+    from inversion_core.gl.distances import DistancesRenderer
     from inversion_core.gl.head import HeadRenderer
     from inversion_core.gl.planes import PlanesRenderer
 
@@ -24,9 +25,18 @@ def is_volume(head: Any) -> bool:
     return hasattr(head, "planes") and hasattr(getattr(generator, "settings", None), "volume")
 
 
-def renderer_of(head: Any, context: Context) -> HeadRenderer | PlanesRenderer:
-    """A renderer for heads of this kind, which must be one of the two."""
+def is_traced(head: Any) -> bool:
+    """Whether a head has cached distances that are traced: a preview of its network's picture, quick everywhere."""
+    # Asked of its kind: asking the head itself begins to fill the cache.
+    return hasattr(type(head), "distances")
+
+
+def renderer_of(head: Any, context: Context) -> HeadRenderer | PlanesRenderer | DistancesRenderer:
+    """A renderer for heads of this kind, which must be one of the three."""
+    from inversion_core.gl.distances import DistancesRenderer
     from inversion_core.gl.head import HeadRenderer
     from inversion_core.gl.planes import PlanesRenderer
 
-    return HeadRenderer(context) if is_surface(head) else PlanesRenderer(context)
+    if is_surface(head):
+        return HeadRenderer(context)
+    return DistancesRenderer(context) if is_traced(head) else PlanesRenderer(context)

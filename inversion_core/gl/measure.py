@@ -12,7 +12,7 @@ import numpy as np
 from inversion_core.camera import Camera
 from inversion_core.gl.context import NoOpenGL, described, standalone_context
 from inversion_core.gl.head import HeadRenderer
-from inversion_core.gl.kinds import is_surface
+from inversion_core.gl.kinds import is_surface, is_traced, renderer_of
 from inversion_core.metrics import psnr
 
 SIZE, REPEATS = 512, 3
@@ -59,23 +59,31 @@ def measured_swing(head: Any, cameras: Sequence[Camera], sizes: Sequence[int], r
 
 
 def compared(head: Any, camera: Camera, size: int = SIZE) -> tuple[float, float] | None:
-    """Median seconds for one (size, size) picture with OpenGL and with ``head.view``; None if it draws no such head.
+    """Median seconds for one (size, size) picture with OpenGL and with ``head.view``; None if it draws no such head, or
+    has none to draw yet.
 
     Raises:
         NoOpenGL: there is no context without a window.
     """
-    if not is_surface(head):
+    if is_traced(head):
+        # What moves is the preview, on either side.
+        drawn = head.distances.volume
+        if drawn is None:
+            return None
+    elif is_surface(head):
+        drawn = head
+    else:
         return None
     context = standalone_context()
     try:
-        renderer = HeadRenderer(context)
+        renderer = renderer_of(head, context)
         renderer.show(head)
 
         def with_gl() -> None:
             renderer.draw(camera, (size, size))
             context.finish()
 
-        times = median_time(with_gl), median_time(lambda: head.view(camera, size))
+        times = median_time(with_gl), median_time(lambda: drawn.view(camera, size))
         return times
     finally:
         context.release()
