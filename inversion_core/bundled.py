@@ -48,6 +48,7 @@ from inversion_core.render import render
 from inversion_core.rendering import Rendering
 from inversion_core.segmentation import hair_mask
 from inversion_core.task import Progress, Task
+from inversion_core.tints import SkinModes, Tinted, skin_modes, tinted
 
 if TYPE_CHECKING:
     from inversion_core.encoders.heads import HeadEncoder
@@ -103,6 +104,7 @@ class BundledModel:
         self.device = "cpu"
         self.template: HeadTemplate = load_template(folder / "geometry.safetensors")
         self._folder = folder
+        self._tinted: Tinted | None = None
 
     @cached_property
     def ageing(self) -> NDArray[np.float32]:
@@ -116,6 +118,13 @@ class BundledModel:
         field = load_field(self._folder / "field.safetensors")
         appearance = field.attributes_to_appearance(iris=0)
         return field.albedo(self.template.canonical, appearance, self.template.part)
+
+    @cached_property
+    def skin_modes(self) -> SkinModes:
+        """See :func:`inversion_core.tints.skin_modes`."""
+        from inversion_core.generators.heads_field import load_field
+
+        return skin_modes(self.template, load_field(self._folder / "field.safetensors"))
 
     @cached_property
     def wires(self) -> NDArray[np.int32]:
@@ -269,6 +278,9 @@ class BundledModel:
 
     def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> BundledHead:
         """The head with the moves applied; some 15 ms."""
+        original, shown = inversion, self._in_colours(inversion)
+        if shown is not None:
+            inversion = replace(inversion, detail=shown.detail)
         template, detail = self.template, inversion.detail
         identity, expression, shape = self.codes(inversion.latent, moves)
         expression = lids_meeting(template, inversion, identity, expression, shape)
@@ -301,7 +313,7 @@ class BundledModel:
                 return layer
             return with_vertices(layer, layer.vertices + (moved[anchors] * weights[..., None]).sum(1))
 
-        return BundledHead(
+        edited = BundledHead(
             detail=detail,
             head=head,
             hair=following(detail.hair, detail.hair_anchors, detail.hair_weights),
@@ -315,8 +327,24 @@ class BundledModel:
             coarse=coarse,
             model=self,
             moves=dict(moves),
-            inversion=inversion,
+            inversion=original,
         )
+        if shown is None:
+            return edited
+        return tinted(edited, self.skin_modes, original.colours, shown.parts, free)
+
+    def _in_colours(self, inversion: Inversion) -> Tinted | None:
+        """What strokes of colour make of the photo's detail, kept for the next edit; None where there are none."""
+        if inversion.colours is None:
+            return None
+        known = self._tinted
+        if known is None or known.original is not inversion.detail:
+            known = Tinted.of(self.template, inversion.detail, inversion.portrait.landmarks)
+        on_atlas = None
+        if inversion.detail.atlas is not None:
+            on_atlas = self.chart.spread(known.hair[:, None])
+        self._tinted = known = known.with_hair(self.skin_modes, inversion.colours, on_atlas)
+        return known
 
     def _unlike_the_photo(
         self, attributes: NDArray[np.float32], moved: NDArray[np.float32], furthest: float

@@ -156,16 +156,30 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **b
     help="Pull a place of the head to another, in widths of the photo's view; repeatable.",
 )
 @click.option("--both-sides", is_flag=True, help="With --drag: the other side follows like a mirror image.")
+@click.option(
+    "--paint",
+    "paints",
+    multiple=True,
+    metavar="X,Y[:X,Y…]=COLOUR",
+    help="Paint a stroke of colour, in widths of the photo's view: what lies there takes that colour; repeatable.",
+)
+@click.option(
+    "--brush",
+    type=click.FloatRange(0.002, 0.2),
+    default=0.015,
+    show_default=True,
+    help="With --paint: radius in widths of the view.",
+)
 @click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
 @model_option
 @json_option
 def edit(
-    project: Path, settings, like, reset: bool, drags, both_sides: bool, out: Path, model, as_json: bool
+    project: Path, settings, like, reset: bool, drags, both_sides, paints, brush, out: Path, model, as_json
 ) -> None:
     """Move sliders of PROJECT and save it as another."""
     from dataclasses import replace
 
-    from inversion_core.cli_restore import dragged
+    from inversion_core.cli_restore import dragged, painted
     from inversion_core.edit import checked_moves
     from inversion_core.project import load_project, open_project, save_project
 
@@ -177,8 +191,13 @@ def edit(
     inversion = opened.inversion
     for drag in drags:
         inversion = dragged(loaded, inversion, moves, drag, both_sides)
+    coloured = []
+    for word in paints:
+        inversion, part = painted(loaded, inversion, moves, word, brush)
+        coloured.append(part)
     save_project(replace(opened, moves=moves, inversion=inversion), out, loaded)
-    say({"project": str(out), "moves": moves}, as_json, lambda: iter([str(out)]))
+    record = {"project": str(out), "moves": moves, "coloured": coloured}
+    say(record, as_json, lambda: iter([f"{out}  {', '.join(coloured)}".rstrip()]))
 
 
 def _strength(name: str, default: float):

@@ -1,4 +1,4 @@
-"""``facet restore``: an old or damaged photo becomes a whole head in colour; and the drags of ``facet edit``."""
+"""``facet restore``: an old or damaged photo becomes a whole head in colour; and the strokes of ``facet edit``."""
 
 from __future__ import annotations
 
@@ -173,6 +173,39 @@ def dragged(
     camera = inversion.portrait.camera
     grip = gripped(model, model.edit(inversion, moves), camera, start, symmetric=symmetric)
     return pulled(model, grip, end)
+
+
+def painted(
+    model: Any, inversion: Inversion, moves: Mapping[str, float], word: str, radius: float
+) -> tuple[Inversion, str]:
+    """The inversion with the stroke of a word X,Y[:X,Y…]=COLOUR, in widths of the photo's view, and what it coloured.
+
+    Args:
+        radius: of the brush, in the same.
+
+    Raises:
+        UsageError: the word is not of that form, or the head is not one person's of the bundled model.
+        BadInput: nothing of the head lies there.
+    """
+    from PIL import ImageColor
+
+    from inversion_core.colour_strokes import ColourStroke, coloured
+
+    places, _, name = word.partition("=")
+    try:
+        points = [tuple(float(number) for number in pair.split(",")) for pair in places.split(":")]
+        colour = tuple(value / 255 for value in ImageColor.getrgb(name.strip())[:3])
+    except ValueError:
+        points, colour = [], ()
+    if not points or any(len(point) != 2 for point in points) or not np.isfinite(points).all():
+        raise UsageError(
+            f"{word!r} is not of the form X,Y[:X,Y…]=COLOUR.",
+            "For example: --paint 0.47,0.62:0.53,0.62=#a02030",
+        )
+    if model.card.kind != "heads" or inversion.blend is not None:
+        raise UsageError("This head cannot be painted.", "Use one person's head of the bundled model.")
+    stroke = ColourStroke(tuple(points), radius, colour)
+    return coloured(model, inversion, moves, inversion.portrait.camera, stroke)
 
 
 @click.command()

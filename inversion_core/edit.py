@@ -60,6 +60,7 @@ class Inversion:
         others: more photos of the same person that went into it.
         blend: whom it is mixed from, or None.
         keep: (V,) how far edits leave each vertex as it is in the photo, in [0, 1], or None.
+        colours: (K,) codes of :mod:`inversion_core.tints` that strokes of colour have set, or None.
     """
 
     portrait: Portrait
@@ -71,6 +72,7 @@ class Inversion:
     others: tuple[Portrait, ...] = ()
     blend: Blend | None = None
     keep: NDArray[np.float32] | None = None
+    colours: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,8 @@ def save_project(project: Project, path: Path, model: FaceModel) -> None:
         arrays["restoration.damaged"] = portrait.restoration.damaged.astype(np.uint8)
     if project.inversion.keep is not None:
         arrays["keep"] = np.round(project.inversion.keep * 255).astype(np.uint8)
+    if project.inversion.colours is not None:
+        arrays["colours"] = project.inversion.colours.astype(np.float32)
     if blend is not None:
         arrays |= {f"blend.{name}": np.ascontiguousarray(a) for name, a in model.pack(blend.other).items()}
         arrays |= _portrait_arrays(blend.other.portrait, "blend.portrait.")
@@ -220,6 +222,13 @@ def load_project(path: Path, model: FaceModel) -> Project:
         if keep.shape != inversion.detail.head.vertices.shape[:1] or keep.dtype != np.uint8:
             raise ProjectUnreadable(f"The mask in {path.name} does not fit.", "Open an older copy.")
         inversion = replace(inversion, keep=keep.astype(np.float32) / np.float32(255))
+    if "colours" in arrays:
+        colours = arrays["colours"]
+        modes = getattr(model, "skin_modes", None)
+        fits = modes is not None and colours.shape == (modes.codes,) and colours.dtype.kind == "f"
+        if not fits or not np.isfinite(colours).all():
+            raise ProjectUnreadable(f"The colours in {path.name} do not fit.", "Open an older copy.")
+        inversion = replace(inversion, colours=colours.astype(np.float32))
     try:
         moves = checked_moves(manifest.moves, model.card.sliders)
         snapshots = {
