@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from inversion_core.camera import Camera
-from inversion_core.generators.head import Head
+from inversion_core.generators.head import HAIR_LEAD, Head
 from inversion_core.generators.template import vertex_normals
 from inversion_core.rasterise import Fragments, interpolate
 from inversion_core.refine.hair import DOME_ROWS, ROWS
 from inversion_core.refine.layer import MIRROR_UV
-from inversion_core.render import HAIR, HAIR_LEAD, INNER_SHARE, OPAQUE, PERSON, closeness
+from inversion_core.render import HAIR, INNER_SHARE, OPAQUE, PERSON, closeness
 from inversion_core.rendering import Rendering
 
 FAR = 1e9

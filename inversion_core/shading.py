@@ -11,70 +11,90 @@ from inversion_core.rasterise import Fragments
 
 SPARED = 0.8
 """How far brightening hair (dark made fair) spares its highlights: 1 leads white to white."""
+# Plain numbers would make compiled loops count in double precision.
+_ZERO, _ONE, _HALF, _SPARED = np.float32(0), np.float32(1), np.float32(0.5), np.float32(SPARED)
+_NONE, _MARGIN = np.float32(0.003), np.float32(1.001)
 
 
 @nb.njit(inline="always", fastmath=True)
 def _texel(image, u, v, channel):
+    """The bilinear sample of one channel, edges repeated."""
     height, width = image.shape[0], image.shape[1]
-    x = min(max(u * width - 0.5, 0.0), width - 1.001)
-    y = min(max(v * height - 0.5, 0.0), height - 1.001)
+    x = min(max(u * np.float32(width) - _HALF, _ZERO), np.float32(width) - _MARGIN)
+    y = min(max(v * np.float32(height) - _HALF, _ZERO), np.float32(height) - _MARGIN)
     i, j = int(x), int(y)
-    a, b = x - i, y - j
-    return (image[j, i, channel] * (1 - a) + image[j, i + 1, channel] * a) * (1 - b) + (
-        image[j + 1, i, channel] * (1 - a) + image[j + 1, i + 1, channel] * a
-    ) * b
+    a, b = x - np.float32(i), y - np.float32(j)
+    i, j = np.uintp(i), np.uintp(j)
+    one = np.uintp(1)
+    upper = image[j, i, channel] + (image[j, i + one, channel] - image[j, i, channel]) * a
+    lower = image[j + one, i, channel] + (image[j + one, i + one, channel] - image[j + one, i, channel]) * a
+    return upper + (lower - upper) * b
+
+
+@nb.njit(inline="always", fastmath=True)
+def opacity_of(v, masks, channel, straight):
+    """Opacity of a fragment with the attributes ``v``; the rest as in :func:`shade`."""
+    opacity = v[12]
+    if channel >= 0:
+        seen = v[13] + (_ONE - v[13]) * straight
+        opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
+    return min(max(opacity, _ZERO), _ONE)
+
+
+@nb.njit(inline="always", fastmath=True)
+def colour_of(v, opacity, under, tones, photo, other, trimmed, straight, colour):
+    """Write into ``colour`` (3,) what a fragment shows; ``v`` (18,) are its attributes and the light on it."""
+    w = min(max(v[2] + (v[14] - v[2]) * straight, _ZERO), _ONE)
+    m = min(max(v[5], _ZERO), _ONE)
+    for n in range(3):
+        rest = v[9 + n]
+        if m > _NONE:
+            rest += m * (_texel(other, v[3], v[4], n) * v[6 + n] - rest)
+        if w > _NONE:
+            rest += w * (_texel(photo, v[0], v[1], n) - rest)
+        colour[n] = rest
+    # A fringe is half skin: recolouring hair must not burn a rim into the forehead.
+    own = _ONE
+    if trimmed:
+        own = min(max((opacity - _HALF) / np.float32(0.48), _ZERO), _ONE)
+        own = own * own * (np.float32(3) - np.float32(2) * own)
+        along, apart = _ZERO, _ZERO
+        for n in range(3):
+            between = tones[1, n] - tones[0, n]
+            along += (colour[n] - tones[0, n]) * between
+            apart += between * between
+        if apart > np.float32(0.02):
+            looks = min(max((along / apart - np.float32(0.4)) / np.float32(0.45), _ZERO), _ONE)
+            whole = min(max((opacity - np.float32(0.9)) / np.float32(0.095), _ZERO), _ONE)
+            own *= looks + (_ONE - looks) * whole
+    for n in range(3):
+        factor = (_ONE + (v[15 + n] - _ONE) * own) * (_ONE + (under[n] - _ONE) * (_ONE - own))
+        if trimmed and factor > _ONE:
+            factor /= _ONE + _SPARED * colour[n] * (factor - _ONE)
+        colour[n] = min(max(colour[n] * factor, _ZERO), _ONE)
 
 
 @parallel
 def _shade(face, weights, faces, values, light, under, tones, photo, other, masks, channel, straight, out):
     height, width = face.shape
     for y in nb.prange(height):
-        v = np.empty(15, np.float32)
-        colour = np.empty(3, np.float32)
+        v, colour = np.empty(18, np.float32), np.empty(3, np.float32)
         for x in range(width):
             f = face[y, x]
             if f < 0:
                 continue
             b, c = weights[y, x, 0], weights[y, x, 1]
-            a = 1 - b - c
+            a = _ONE - b - c
             i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
             for n in range(15):
                 v[n] = a * values[i, n] + b * values[j, n] + c * values[k, n]
-            w = v[2] + (v[14] - v[2]) * straight
-            w = min(max(w, 0.0), 1.0)
-            m = min(max(v[5], 0.0), 1.0)
-            opacity = v[12]
-            if channel >= 0:
-                seen = v[13] + (1 - v[13]) * straight
-                opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
-            opacity = min(max(opacity, 0.0), 1.0)
+            for n in range(3):
+                v[15 + n] = a * light[i, n] + b * light[j, n] + c * light[k, n]
+            opacity = opacity_of(v, masks, channel, np.float32(straight))
+            colour_of(v, opacity, under, tones, photo, other, channel >= 0, np.float32(straight), colour)
             out[y, x, 3] = opacity
-            # A fringe is half skin: recolouring hair must not burn a rim into the forehead.
-            own = 1.0
-            if channel >= 0:
-                own = min(max((opacity - 0.5) / 0.48, 0.0), 1.0)
-                own = own * own * (3 - 2 * own)
-            along = 0.0
-            apart = 0.0
             for n in range(3):
-                rest = v[9 + n]
-                if m > 0.003:
-                    rest += m * (_texel(other, v[3], v[4], n) * v[6 + n] - rest)
-                if w > 0.003:
-                    rest += w * (_texel(photo, v[0], v[1], n) - rest)
-                colour[n] = rest
-                along += (rest - tones[0, n]) * (tones[1, n] - tones[0, n])
-                apart += (tones[1, n] - tones[0, n]) ** 2
-            if channel >= 0 and apart > 0.02:
-                looks = min(max((along / apart - 0.4) / 0.45, 0.0), 1.0)
-                whole = min(max((opacity - 0.9) / 0.095, 0.0), 1.0)
-                own *= looks + (1 - looks) * whole
-            for n in range(3):
-                lit = a * light[i, n] + b * light[j, n] + c * light[k, n]
-                factor = (1 + (lit - 1) * own) * (1 + (under[n] - 1) * (1 - own))
-                if channel >= 0 and factor > 1:
-                    factor /= 1 + SPARED * colour[n] * (factor - 1)
-                out[y, x, n] = min(max(colour[n] * factor, 0.0), 1.0)
+                out[y, x, n] = colour[n]
 
 
 def shade(

@@ -1,5 +1,5 @@
 #version 330 core
-// Head, shell and hair over one another by depth, reduced to the picture: the twin of inversion_core/render.py.
+// Head, shell and hair over one another by depth, reduced to the picture: the twin of inversion_core/drawing.py.
 
 uniform sampler2D head_colour;
 uniform sampler2D head_depth;

@@ -28,6 +28,7 @@ RANKS = (
         "volume",
         "rasterise",
         "shading",
+        "drawing",
         "video",
         "manual_alignment",
         "mark_files",

@@ -8,9 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from inversion_core.drawing import Sheet, Stack, stacked
 from inversion_core.generators.template import vertex_normals
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.layer import Layer
+
+HAIR_LEAD = 0.007
+"""World units by which hair counts as nearer than it is: what lies close under it must not poke through."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +51,18 @@ class Head:
     def shell_normals(self) -> NDArray[np.float32]:
         """(N, 3) of the shell in this pose; made once, for all cameras."""
         return vertex_normals(self.shell.vertices, self.shell.faces)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """All layers as one mesh, for drawing; made once, for all cameras."""
+        at_its_place = np.zeros(len(self.shell.vertices), np.float32)
+        leading = np.full(len(self.hair.vertices), HAIR_LEAD, np.float32)
+        return stacked(
+            _sheet(self.head, self.light, self.normals, -self.behind),
+            _sheet(self.shell, self.shell_light, self.shell_normals, at_its_place),
+            _sheet(self.hair, self.hair_light, self.hair_normals, leading),
+        )
+
+
+def _sheet(layer: Layer, light: NDArray, normals: NDArray, nearer: NDArray) -> Sheet:
+    return Sheet(layer.vertices, layer.faces, layer.attributes, light, normals, nearer)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
-from inversion_core.generators.head import Head
+from inversion_core.generators.head import HAIR_LEAD, Head
 from inversion_core.generators.template import vertex_normals
 from inversion_core.gl.frames import Target, make_target, read_floats
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.image import to_uint8
 from inversion_core.refine.layer import CHANNELS, Layer
-from inversion_core.render import HAIR, HAIR_LEAD, INNER_SHARE, PERSON, closeness
+from inversion_core.render import HAIR, INNER_SHARE, PERSON, closeness
 from inversion_core.rendering import Rendering
 from inversion_core.shading import SPARED
 
