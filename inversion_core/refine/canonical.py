@@ -7,7 +7,7 @@ Source of the ideas: E3DGE section 3.2 (pixel-aligned features), GOAE section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -45,6 +45,10 @@ INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 3
 """MediaPipe's ring round the mouth's opening."""
 GUM_COLOUR = (0.60, 0.33, 0.32)
 INTERIOR_COLOUR = (0.20, 0.075, 0.065)
+HAIR_SHADOW = 0.45
+"""Share of light that hair takes from unseen skin right under it."""
+SHADOW_ROUNDS = 60
+"""Rounds of averaging between neighbours that spread it beyond the hair's edge."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ def fuse(
     hair_layer, hair_texture = hair_detail(
         hair, fine, template, camera, photo, masks, rim, hair_colour, skin_colour
     )
+    head = in_hair_s_shadow(template, head, hair, hair_layer)
     shell_layer = _shell_layer(shell, photo)
     return PhotoDetail(
         photo=photo,
@@ -174,6 +179,17 @@ def fuse(
         skin_colour=skin_colour.astype(np.float32),
         light=np.eye(1, 9, dtype=np.float32)[0],
     )
+
+
+def in_hair_s_shadow(template: HeadTemplate, head: Layer, hair: HairLayer, grown: Layer) -> Layer:
+    """The head darker under and beside its hair, where its colours are not the photo's, which has its own shadows."""
+    covered = np.zeros(len(head.vertices))
+    np.maximum.at(covered, hair.anchors[:, 0], grown.attributes[:, OPACITY])
+    shadow = smoothed(template.adjacency, covered, SHADOW_ROUNDS) * (template.part == SKIN)
+    attributes = head.attributes.copy()
+    silent = 1 - attributes[:, WEIGHT]
+    attributes[:, COLOUR] *= (1 - HAIR_SHADOW * shadow * silent)[:, None]
+    return replace(head, attributes=attributes)
 
 
 def lip_gap(landmarks: NDArray[np.float32]) -> float:

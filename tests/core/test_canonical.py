@@ -1,12 +1,15 @@
 """Detail on the surface: sampling, trust, and colours that are carried where the photo sees nothing."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from inversion_core.generators.template import EYES, SKIN, TEETH
 from inversion_core.pipeline import edit
-from inversion_core.refine import layer
+from inversion_core.refine import canonical, layer
 from inversion_core.refine.canonical import openings
 from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import sampled
@@ -110,3 +113,22 @@ def test_hair_that_is_not_seen_has_hair_s_colours(inversion):
     assert texture.shape == (*HAIR_TEXTURE, 3)
     back = np.median(texture[120:240, :80].reshape(-1, 3), 0)
     assert np.abs(back - colour).max() < 0.2
+
+
+def test_skin_lies_in_the_shadow_of_hair_only_where_the_photo_is_silent(inversion, model):
+    template, head = model.template, inversion.detail.head
+    attributes = head.attributes.copy()
+    attributes[:, layer.COLOUR] = 0.5
+    grown, anchors = inversion.detail.hair, inversion.detail.hair_anchors
+    hair = SimpleNamespace(anchors=anchors)
+    shaded = canonical.in_hair_s_shadow(template, replace(head, attributes=attributes), hair, grown)
+    left = shaded.attributes[:, layer.COLOUR].mean(1) / 0.5
+    weight = attributes[:, layer.WEIGHT]
+    assert np.allclose(left[weight > 0.999], 1, atol=1e-3)
+    roots = np.zeros(len(left), bool)
+    roots[anchors[grown.attributes[:, layer.OPACITY] > 0.95, 0]] = True
+    crown = (template.part == SKIN) & roots & (weight < 0.01) & (template.scalp > 0.9)
+    assert crown.sum() > 100 and np.median(left[crown]) < 0.8
+    bare = replace(grown, attributes=np.zeros_like(grown.attributes))
+    unshaded = canonical.in_hair_s_shadow(template, replace(head, attributes=attributes), hair, bare)
+    assert np.allclose(unshaded.attributes, attributes)
