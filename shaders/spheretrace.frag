@@ -65,12 +65,12 @@ void main() {
         float light = 1.0;
         float mean = 0.0;
         vec3 colour = vec3(0.0);
-        float before = 1.0;
         float met = -1.0;
+        float least = 1e9;
+        float closest = 0.0;
         while (i < end && light > UNSEEN) {
             vec4 here = at(start + float(i) * move);
             if (here.a > reach) {
-                before = here.a;
                 i += max(1, int((here.a - reach) / (slope * span)));
                 continue;
             }
@@ -79,17 +79,25 @@ void main() {
                 // The last sample but one was outside, whether it was passed over or not.
                 float low = float(max(i - 1, 0));
                 float high = float(i);
-                for (int n = 0; n < 8 && before > 0.0; n++) {
-                    float s = 0.5 * (low + high);
-                    if (at(start + s * move).a > 0.0) {
-                        low = s;
+                float ahead = at(start + low * move).a;
+                float behind_it = here.a;
+                met = low;
+                for (int n = 0; n < 2 && ahead > 0.0; n++) {
+                    met = low + (high - low) * ahead / (ahead - behind_it);
+                    float found = at(start + met * move).a;
+                    if (found > 0.0) {
+                        low = met;
+                        ahead = found;
                     } else {
-                        high = s;
+                        high = met;
+                        behind_it = found;
                     }
                 }
-                met = 0.5 * (low + high);
             }
-            before = here.a;
+            if (here.a < least) {
+                least = here.a;
+                closest = float(i);
+            }
 #endif
             float weight = light * (1.0 - exp(-span / (beta * (1.0 + exp(min(here.a / beta, 80.0))))));
             light -= weight;
@@ -108,13 +116,25 @@ void main() {
         axial += depth;
         hits += 1.0;
 #ifdef SURFACE
-        // A fog has no surface; its middle stands in.
-        vec3 place = start + (met >= 0.0 ? met : mean) * move;
-        vec3 normal = vec3(0.0);
-        for (int n = 0; n < 3; n++) {
-            vec3 cell = vec3(n == 0, n == 1, n == 2);
-            normal[n] = at(place + cell).a - at(place - cell).a;
+        if (met < 0.0) {
+            // A ray that only grazes the surface, or a fog: the nearest that it comes.
+            float low = closest - 1.0;
+            float high = closest + 1.0;
+            for (int n = 0; n < 8; n++) {
+                float third = (high - low) / 3.0;
+                if (at(start + (low + third) * move).a < at(start + (high - third) * move).a) {
+                    high -= third;
+                } else {
+                    low += third;
+                }
+            }
+            met = 0.5 * (low + high);
         }
+        vec3 place = start + met * move;
+        // Four corners of a cube are enough.
+        const vec2 way = vec2(1.0, -1.0);
+        vec3 normal = way.xyy * at(place + way.xyy).a + way.yyx * at(place + way.yyx).a;
+        normal += way.yxy * at(place + way.yxy).a + way.xxx * at(place + way.xxx).a;
         facing += dot(normal, normal) > 1e-20 ? normalize(normal) : vec3(0.0);
 #endif
     }

@@ -205,16 +205,19 @@ def _in_grid(start, move, last, count):
 @nb.njit(inline="always", fastmath=True)
 def _add_normal(values, start, move, s, total):
     """Add the field's unit normal at sample ``s`` to the last three of ``total``; differences over two cells."""
-    zero, one, square = np.float32(0), np.float32(1), np.float32(0)
+    one = np.float32(1)
     x, y, z = start[0] + s * move[0], start[1] + s * move[1], start[2] + s * move[2]
-    facing = np.empty(3, np.float32)
-    for n in range(3):
-        a, b, c = (one if n == 0 else zero), (one if n == 1 else zero), (one if n == 2 else zero)
-        facing[n] = _value(values, x + a, y + b, z + c, 3) - _value(values, x - a, y - b, z - c, 3)
-        square += facing[n] * facing[n]
-    if square > np.float32(1e-20):
-        for n in range(3):
-            total[4 + n] += facing[n] / math.sqrt(square)
+    # Four corners of a cube are enough.
+    a = _value(values, x + one, y - one, z - one, 3)
+    b = _value(values, x - one, y - one, z + one, 3)
+    c = _value(values, x - one, y + one, z - one, 3)
+    d = _value(values, x + one, y + one, z + one, 3)
+    across, up, out = a - b - c + d, -a - b + c + d, -a + b - c + d
+    length = math.sqrt(across * across + up * up + out * out)
+    if length > np.float32(1e-10):
+        total[4] += across / length
+        total[5] += up / length
+        total[6] += out / length
 
 
 @parallel
@@ -245,27 +248,30 @@ def _trace(values, rotation, origin, settings, count, samples, out):
                     move[n] = step * along * to_cells
                 i, end = _in_grid(start, move, last, count)
                 end = min(end, count - 1)
-                light, mean, before, met = one, zero, one, -one
+                light, mean, met = one, zero, -one
+                least, closest = np.float32(1e9), zero
                 red, green, blue = zero, zero, zero
                 while i < end and light > UNSEEN:
                     s = np.float32(i)
                     distance = _along(values, start, move, s, 3)
                     if distance > reach:
-                        before = distance
                         i += max(1, int((distance - reach) / (slope * span)))
                         continue
                     if met < 0 and distance <= 0:
                         # The last sample but one was outside, whether it was passed over or not.
-                        low, high = max(s - one, zero), s
-                        if before > 0:
-                            for _ in range(8):
-                                between = np.float32(0.5) * (low + high)
-                                if _along(values, start, move, between, 3) > 0:
-                                    low = between
+                        met, behind_it = max(s - one, zero), distance
+                        ahead = _along(values, start, move, met, 3)
+                        low, high = met, s
+                        for _ in range(2):
+                            if ahead > 0:
+                                met = low + (high - low) * ahead / (ahead - behind_it)
+                                here = _along(values, start, move, met, 3)
+                                if here > 0:
+                                    low, ahead = met, here
                                 else:
-                                    high = between
-                        met = np.float32(0.5) * (low + high)
-                    before = distance
+                                    high, behind_it = met, here
+                    if distance < least:
+                        least, closest = distance, s
                     weight = light * (one - math.exp(-span / (beta * (one + math.exp(distance / beta)))))
                     light -= weight
                     mean += weight * s
@@ -284,8 +290,18 @@ def _trace(values, rotation, origin, settings, count, samples, out):
                 total[2] += blue + light * _along(values, start, move, wall, 2)
                 total[3] += near + step * mean
                 hits += 1
-                # A fog has no surface; its middle stands in.
-                _add_normal(values, start, move, met if met >= 0 else mean, total)
+                if met < 0:
+                    # A ray that only grazes the surface, or a fog: the nearest that it comes.
+                    low, high = closest - one, closest + one
+                    for _ in range(8):
+                        third = (high - low) / np.float32(3)
+                        first = _along(values, start, move, low + third, 3)
+                        if first < _along(values, start, move, high - third, 3):
+                            high -= third
+                        else:
+                            low += third
+                    met = np.float32(0.5) * (low + high)
+                _add_normal(values, start, move, met, total)
             opacity[row, column] = np.float32(hits) * share * share
             shown = one / np.float32(max(hits, 1))
             length = math.sqrt(max(total[4] ** 2 + total[5] ** 2 + total[6] ** 2, np.float32(1e-20)))
