@@ -123,13 +123,13 @@ def _finished(task: Task) -> Any:
 
 
 def run_bench(
-    model: FaceModel, portrait: Portrait, repeats: int = 5, eg3d: bool = False
+    model: FaceModel, portrait: Portrait, repeats: int = 5, eg3d: bool = False, sdf: bool = False
 ) -> Task[BenchReport]:
     """A task that measures; every figure is a median of ``repeats`` warm runs.
 
     Args:
         portrait: what is inverted, edited and drawn.
-        eg3d: also measure a full-size EG3D network with random weights.
+        eg3d, sdf: also measure a full-size EG3D or StyleSDF network with random weights.
     """
     from inversion_core.bench_eg3d import measure_eg3d, seconds_by_plane_side
 
@@ -176,6 +176,10 @@ def run_bench(
     if eg3d:
         yield Progress(6, total, "EG3D")
         figures |= yield from measure_eg3d(repeats=repeats)
+    if sdf:
+        from inversion_core.bench_sdf import measure_sdf
+
+        figures |= yield from measure_sdf(notes, repeats=repeats)
     curves = [{key: 1e3 * t for key, t in part.items()} for part in (curve, by_samples, by_planes)]
     return BenchReport(figures, describe_machine(), curves[0], notes, *curves[1:])
 

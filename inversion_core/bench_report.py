@@ -31,6 +31,22 @@ ROWS = (
     ("eg3d_dense_density_s", "EG3D, all 256³ densities", "s", None),
     ("eg3d_sculpt_s", "EG3D, surface on 256³", "s", None),
     ("eg3d_sculpt_speedup", "EG3D surface against all densities", "times", 10.0),
+    ("sdf_network_s", "StyleSDF's 64 × 64 thumb by its network", "s", None),
+    ("sdf_decoder_s", "StyleSDF's 1024 × 1024 picture from that", "s", None),
+    ("sdf_first_s", "StyleSDF, first cached distances", "s", None),
+    ("sdf_cache_s", "StyleSDF, all cached distances", "s", None),
+    ("sdf_asked_share", "share of the grid that was asked for", "", None),
+    ("sdf_orbit_fps_128", "StyleSDF orbit, cached, 128 × 128", "frames/s", None),
+    ("sdf_orbit_fps_256", "StyleSDF orbit, cached, 256 × 256", "frames/s", None),
+    ("sdf_orbit_speedup", "a cached 256 × 256 frame against the network's picture", "times", None),
+    ("sdf_first_psnr", "first cached distances against the thumb", "dB", None),
+    ("sdf_psnr", "cached distances against the thumb", "dB", None),
+    ("sdf_gl_psnr", "cached distances, OpenGL against the processor", "dB", 40.0),
+    ("sdf_gl_orbit_fps_128", "StyleSDF orbit, cached, OpenGL, 128 × 128", "frames/s", None),
+    ("sdf_gl_orbit_fps_256", "StyleSDF orbit, cached, OpenGL, 256 × 256", "frames/s", None),
+    ("sdf_dense_s", "StyleSDF, all 128³ distances", "s", None),
+    ("sdf_sculpt_s", "StyleSDF, surface on 128³", "s", None),
+    ("sdf_sculpt_speedup", "StyleSDF surface against all distances", "times", None),
 )
 """Key, words, unit and what is aimed at (negative: at most)."""
 
@@ -70,7 +86,7 @@ def benchmarks_page(report: BenchReport) -> str:
 
 
 def _cell(value: float | None, unit: str) -> str:
-    return "not measured" if value is None else f"{written(value)} {unit}"
+    return "not measured" if value is None else f"{written(value)} {unit}".strip()
 
 
 def _aim(aim: float | None, unit: str) -> str:

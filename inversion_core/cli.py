@@ -328,10 +328,11 @@ def evaluate(folder: Path, out, assets, heads: int, model, as_json: bool) -> Non
 @click.option("--photo", type=PHOTO, help="Photo to measure with; the sample portrait when left out.")
 @click.option("--chart", type=PHOTO, help="Draw the cost curve into this PNG.")
 @click.option("--eg3d", is_flag=True, help="Also measure a full-size EG3D network with random weights.")
+@click.option("--sdf", is_flag=True, help="Also measure a full-size StyleSDF network with random weights.")
 @click.option("-o", "--out", type=PHOTO, help="Write the figures into this Markdown file.")
 @model_option
 @json_option
-def bench(repeats: int, photo, chart, eg3d: bool, out, model, as_json: bool) -> None:
+def bench(repeats: int, photo, chart, eg3d: bool, sdf: bool, out, model, as_json: bool) -> None:
     """Time everything on this machine and compare with the plain renderer."""
     from inversion_core import pipeline
     from inversion_core.bench import draw_chart, run_bench
@@ -341,7 +342,7 @@ def bench(repeats: int, photo, chart, eg3d: bool, out, model, as_json: bool) -> 
     from inversion_core.sample import NAME, sample_portrait
 
     portrait = pipeline.open_portrait(photo) if photo else pipeline.open_portrait(sample_portrait(), NAME)
-    report = run(run_bench(load_model(model), portrait, repeats=repeats, eg3d=eg3d), "bench")
+    report = run(run_bench(load_model(model), portrait, repeats=repeats, eg3d=eg3d, sdf=sdf), "bench")
     if out is not None:
         write_atomic(out, benchmarks_page(report).encode())
     if chart is not None:

@@ -74,6 +74,7 @@ RANKS = (
         "contact_sheet",
         "bench",
         "bench_eg3d",
+        "bench_sdf",
         "bench_report",
         "reference",
         "batch",
