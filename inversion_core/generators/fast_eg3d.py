@@ -8,6 +8,7 @@ from torch import Tensor
 from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.generators.fast_rays import FastRays
 from inversion_core.generators.fast_superres import FastSuperresolution
+from inversion_core.generators.half_superres import HalfSuperresolution
 from inversion_core.volume import camera_rays
 
 
@@ -24,7 +25,7 @@ class FastView:
         """Take planes (1, 3, C, R, R) and ws (1, num_ws, w_dim), on the processor."""
         self.rays = FastRays(planes.detach(), generator.decoder, generator.settings.volume)
         self._module, self._ws = generator.superresolution, ws
-        self._enlarging: dict[torch.dtype, FastSuperresolution] = {}
+        self._enlarging: dict[bool, FastSuperresolution | HalfSuperresolution] = {}
 
     @torch.no_grad()
     def features(self, c: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,7 +37,7 @@ class FastView:
 
     def picture(self, features: Tensor, half: bool = False) -> Tensor:
         """(1, 3, H, H) in about [-1, 1]; ``half`` convolves in bfloat16: about 50 dB of likeness."""
-        dtype = torch.bfloat16 if half else torch.float32
-        if dtype not in self._enlarging:
-            self._enlarging[dtype] = FastSuperresolution(self._module, self._ws, dtype)
-        return self._enlarging[dtype](features)
+        if half not in self._enlarging:
+            kind = HalfSuperresolution if half else FastSuperresolution
+            self._enlarging[half] = kind(self._module, self._ws)
+        return self._enlarging[half](features)

@@ -1,184 +1,84 @@
 """The super-resolution on processors: the same sums as the plain module, in less time.
 
-Channels lie side by side, weights are modulated once for a head, and the low-pass filter, bias and activation
-after a convolution are one pass over its result. Convolutions may run in bfloat16.
+Weights are modulated once for a head and made kernels of :mod:`inversion_core.generators.winograd`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inversion_core.compiled import parallel
 from inversion_core.generators.resample import upsample2d
-from inversion_core.generators.stylegan2 import SynthesisBlock, SynthesisLayer, ToRGBLayer, clamped
+from inversion_core.generators.stylegan2 import SynthesisBlock, SynthesisLayer, clamped
 from inversion_core.generators.superres import Superresolution
-
-_TAPS = np.array([0.25, 0.75, 0.75, 0.25], np.float32)
-"""The low-pass filter along one axis, with the gain of 2 that the zeros between samples ask for."""
-
-
-@parallel
-def _smoothed(x, bias, limit, out):
-    """The 4x4 filter, bias and leaky ReLU of (H + 1, W + 1, C) float32 as (H, W, C)."""
-    height, width, channels = out.shape
-    for y in nb.prange(height):
-        row = np.zeros((width + 3) * channels, np.float32)
-        inner = row[channels : (width + 2) * channels]
-        for tap in range(4):
-            source = y + tap - 1
-            if 0 <= source <= height:
-                values = x[source].ravel()
-                share = _TAPS[tap]
-                for n in range(len(inner)):
-                    inner[n] += share * values[n]
-        result = out[y].ravel()
-        second, third, fourth = row[channels:], row[2 * channels :], row[3 * channels :]
-        for n in range(len(result)):
-            result[n] = 0.25 * (row[n] + fourth[n]) + 0.75 * (second[n] + third[n])
-        _activate(out[y], bias, limit)
-
-
-@nb.njit(inline="always", fastmath=True)
-def _activate(row, bias, limit):
-    for x in range(row.shape[0]):
-        for c in range(row.shape[1]):
-            value = row[x, c] + bias[c]
-            value = value if value > 0 else np.float32(0.2) * value
-            row[x, c] = min(max(value, -limit), limit)
-
-
-@parallel
-def _activated(x, bias, limit):
-    """Bias and leaky ReLU of (H, W, C), in place."""
-    for y in nb.prange(x.shape[0]):
-        _activate(x[y], bias, limit)
-
-
-@nb.njit(inline="always")
-def _widened(values, out):
-    """bfloat16 in 16-bit numbers as float32 in 32-bit numbers."""
-    for n in range(len(out)):
-        out[n] = np.uint32(values[n]) << np.uint32(16)
-
-
-@nb.njit(inline="always")
-def _narrowed(values, out):
-    """The other way, to the nearest, or to the even one of two."""
-    for n in range(len(out)):
-        value = values[n]
-        out[n] = (value + np.uint32(0x7FFF) + ((value >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-
-
-@parallel
-def _smoothed_half(x, bias, limit, out):
-    """:func:`_smoothed` of bfloat16 in uint16."""
-    height, width, channels = out.shape
-    for y in nb.prange(height):
-        row = np.zeros((width + 3) * channels, np.float32)
-        inner = row[channels : (width + 2) * channels]
-        bits = np.empty(len(inner), np.uint32)
-        values = bits.view(np.float32)
-        for tap in range(4):
-            source = y + tap - 1
-            if 0 <= source <= height:
-                _widened(x[source].ravel(), bits)
-                share = _TAPS[tap]
-                for n in range(len(inner)):
-                    inner[n] += share * values[n]
-        result = values[: width * channels]
-        second, third, fourth = row[channels:], row[2 * channels :], row[3 * channels :]
-        for n in range(len(result)):
-            result[n] = 0.25 * (row[n] + fourth[n]) + 0.75 * (second[n] + third[n])
-        _activate(result.reshape(width, channels), bias, limit)
-        _narrowed(bits[: width * channels], out[y].ravel())
-
-
-@parallel
-def _activated_half(x, bias, limit):
-    """:func:`_activated` of bfloat16 in uint16."""
-    for y in nb.prange(x.shape[0]):
-        row = x[y].ravel()
-        bits = np.empty(len(row), np.uint32)
-        _widened(row, bits)
-        _activate(bits.view(np.float32).reshape(x.shape[1:]), bias, limit)
-        _narrowed(bits, row)
-
-
-def _rows(y: Tensor) -> NDArray:
-    """(1, C, H, W) as (H, W, C), bfloat16 as uint16; the same memory where it lies so."""
-    rows = y.permute(0, 2, 3, 1).contiguous()[0]
-    return rows.view(torch.int16).numpy().view(np.uint16) if y.dtype == torch.bfloat16 else rows.numpy()
+from inversion_core.generators.winograd import Kernel, convolve, framed, kernel_of
 
 
 @dataclass(frozen=True)
 class _Layer:
     """A convolution with the head's code in its weights, and what follows it."""
 
-    weight: Tensor
+    kernel: Kernel
     bias: NDArray[np.float32]
     limit: np.float32
-    up: bool
 
     @classmethod
-    def of(cls, layer: SynthesisLayer, w: Tensor, dtype: torch.dtype) -> _Layer:
-        weight = layer.weight * layer.affine(w)[0, :, None, None]
+    def of(cls, layer: SynthesisLayer, w: Tensor) -> _Layer:
+        weight = layer.weight.double() * layer.affine(w)[0, :, None, None]
         weight = weight * (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).rsqrt() * np.sqrt(2)
-        if layer.up:
-            weight = weight.transpose(0, 1)
         limit = np.float32(np.inf if layer.conv_clamp is None else layer.conv_clamp)
-        bias = (layer.bias * np.sqrt(2)).numpy()
-        weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
-        return cls(weight, bias, limit, layer.up)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        half = x.dtype == torch.bfloat16
-        if self.up:
-            rows = _rows(F.conv_transpose2d(x, self.weight, stride=2))
-            out = np.empty((rows.shape[0] - 1, rows.shape[1] - 1, rows.shape[2]), rows.dtype)
-            (_smoothed_half if half else _smoothed)(rows, self.bias, self.limit, out)
-        else:
-            out = _rows(F.conv2d(x, self.weight, padding=1))
-            (_activated_half if half else _activated)(out, self.bias, self.limit)
-        made = torch.from_numpy(out.view(np.int16)).view(torch.bfloat16) if half else torch.from_numpy(out)
-        return made[None].permute(0, 3, 1, 2)
+        return cls(kernel_of(weight.numpy(), layer.up), (layer.bias * np.sqrt(2)).numpy(), limit)
 
 
 @dataclass(frozen=True)
-class _ToRGB:
-    weight: Tensor
+class _Block:
+    """Two convolutions, and the picture that is added to the one before."""
+
+    first: _Layer
+    second: _Layer
+    to_rgb: NDArray[np.float32]
     bias: Tensor
     limit: float | None
+    up: bool
+    filter: Tensor
 
     @classmethod
-    def of(cls, layer: ToRGBLayer, w: Tensor, dtype: torch.dtype) -> _ToRGB:
-        weight = layer.weight * (layer.affine(w)[0] * layer.weight_gain)[:, None, None]
-        return cls(weight.to(dtype), layer.bias, layer.conv_clamp)
+    def of(cls, block: SynthesisBlock, w: Tensor) -> _Block:
+        rgb = block.torgb
+        weight = rgb.weight[:, :, 0, 0] * (rgb.affine(w)[0] * rgb.weight_gain)
+        return cls(
+            _Layer.of(block.conv0, w),
+            _Layer.of(block.conv1, w),
+            weight.contiguous().numpy(),
+            rgb.bias,
+            rgb.conv_clamp,
+            block.up,
+            block.resample_filter,
+        )
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return clamped(F.conv2d(x, self.weight).float() + self.bias[:, None, None], self.limit)
+    def __call__(self, x: NDArray, picture: Tensor, keep: bool) -> tuple[NDArray | None, Tensor]:
+        first, second = self.first, self.second
+        x, _ = convolve(x, first.kernel, first.bias, first.limit, self.to_rgb[:0])
+        x, added = convolve(x, second.kernel, second.bias, second.limit, self.to_rgb, keep)
+        found = torch.from_numpy(added).permute(2, 0, 1)[None] + self.bias[:, None, None]
+        if self.up:
+            picture = upsample2d(picture, self.filter)
+        return x, clamped(found, self.limit).add_(picture)
 
 
 class FastSuperresolution:
     """A super-resolution module with one head's code in its weights; noise is left out."""
 
     @torch.no_grad()
-    def __init__(self, module: Superresolution, ws: Tensor, dtype: torch.dtype = torch.float32) -> None:
-        """Take ws (1, num_ws, w_dim); ``dtype`` of the convolutions is float32 or bfloat16."""
-        self.shape, self.antialias, self.dtype = module.shape, module.antialias, dtype
-        w = ws[:, -1]
-        self.blocks = [self._block(block, w, dtype) for block in (module.block0, module.block1)]
-
-    @staticmethod
-    def _block(block: SynthesisBlock, w: Tensor, dtype: torch.dtype):
-        layers = _Layer.of(block.conv0, w, dtype), _Layer.of(block.conv1, w, dtype)
-        return layers, _ToRGB.of(block.torgb, w, dtype), block.up, block.resample_filter
+    def __init__(self, module: Superresolution, ws: Tensor) -> None:
+        """Take ws (1, num_ws, w_dim)."""
+        self.shape, self.antialias = module.shape, module.antialias
+        self.blocks = [_Block.of(block, ws[:, -1]) for block in (module.block0, module.block1)]
 
     @torch.no_grad()
     def __call__(self, features: Tensor) -> Tensor:
@@ -190,13 +90,10 @@ class FastSuperresolution:
                 F.interpolate(x, size=(side, side), mode="bilinear", antialias=self.antialias)
                 for x in (features, rgb)
             )
-        if not self.shape.enlarges and features.shape[-1] == side and rgb.data_ptr() == features.data_ptr():
-            # The plain module adds its first picture to the features' own memory after reading them.
-            rgb = rgb.clone()
-        x = features.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        for layers, to_rgb, up, kernel in self.blocks:
-            for layer in layers:
-                x = layer(x)
-            added = to_rgb(x)
-            rgb = upsample2d(rgb, kernel).add_(added) if up else rgb + added
+        given = self.blocks[0].first.kernel.given
+        x = framed(side, given)
+        x[1:-1, 1:-1, features.shape[1] :] = 0
+        x[1:-1, 1:-1, : features.shape[1]] = features[0].permute(1, 2, 0).numpy()
+        for last, block in enumerate(self.blocks):
+            x, rgb = block(x, rgb, keep=not last)
         return rgb

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inversion_core.camera import Camera
-from inversion_core.generators import fast_superres
+from inversion_core.generators import half_superres
 from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
 from inversion_core.generators.fast_eg3d import FastView
 from inversion_core.generators.triplane import VolumeSettings
@@ -83,9 +83,9 @@ def test_the_module_that_enlarges_twice():
 def test_halves_round_as_torch_s_do():
     torch.manual_seed(0)
     x = torch.randn(1, 8, 40, 50).bfloat16()
-    rows = fast_superres._rows(x)
+    rows = half_superres._rows(x)
     bias = torch.randn(8)
-    fast_superres._activated_half(rows, bias.numpy(), np.float32(1.5))
+    half_superres._activated_half(rows, bias.numpy(), np.float32(1.5))
     expected = torch.nn.functional.leaky_relu(x.float() + bias[:, None, None], 0.2).clamp(-1.5, 1.5)
     expected = expected.bfloat16().permute(0, 2, 3, 1)[0].contiguous()
     found = torch.from_numpy(rows.view(np.int16)).view(torch.bfloat16)
