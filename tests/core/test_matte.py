@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
+import pytest
 
-from inversion_core.refine.matte import decontaminated
+from inversion_core.refine.matte import decontaminated, left_over_rim, widely_blurred
 
 
 def _soft_disc(size=128, radius=40):
@@ -44,3 +45,25 @@ def test_edges_take_the_colour_that_is_near():
 def test_without_a_person_the_photo_stays():
     image = np.random.default_rng(1).random((32, 32, 3)).astype(np.float32)
     assert np.array_equal(decontaminated(image, np.zeros((32, 32), np.float32)), image)
+
+
+@pytest.mark.parametrize("size", [3.0, 12.0, 40.0, 90.0])
+def test_a_wide_blur_is_the_gaussian_to_a_fraction_of_a_grey_level(size):
+    image = np.random.default_rng(2).random((16, 16, 4)).astype(np.float32)
+    image = cv2.resize(image, (256, 256), interpolation=cv2.INTER_NEAREST)
+    exact = cv2.GaussianBlur(image, (0, 0), size)
+    middle = (slice(64, 192),) * 2
+    assert np.abs(widely_blurred(image, size) - exact)[middle].max() < 0.5 / 255
+    # At the border the coarser grid mirrors half a step elsewhere.
+    assert np.abs(widely_blurred(image, size) - exact).max() < 0.02
+
+
+def test_a_rim_is_counted_to_its_distance_and_no_farther():
+    person, head = np.ones((64, 64), np.float32), np.zeros((64, 64), bool)
+    head[40:, :] = True
+    hair = np.zeros((64, 64), np.float32)
+    hair[:30] = 1
+    rim = left_over_rim(person, hair, head)
+    # Rows 34 to 39 lie within RIM of the head; those above are too far from it.
+    assert (rim[36:39] > 0.9).all() and not rim[:31].any() and not rim[40:].any()
+    assert not left_over_rim(person, np.zeros_like(hair), head).any()
