@@ -1,5 +1,6 @@
 """Figures against cases where the answer is known."""
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -122,3 +123,16 @@ def test_the_astronaut_is_found_again_on_a_rendering_and_nobody_on_nothing():
     eyes = found[[table.RIGHT_IRIS, table.LEFT_IRIS], :2] * 256 + [97, 0]
     assert np.abs(eyes - [(203, 101), (246, 103)]).max() < 4
     assert metrics.redetected_landmarks(Rendering(picture, depth, np.zeros_like(depth))) is None
+
+
+def test_ssim_is_skimages():
+    from skimage.metrics import structural_similarity
+
+    random = np.random.default_rng(3)
+    one = cv2.GaussianBlur(random.random((48, 56, 3)), (0, 0), 2)
+    other = np.clip(one + 0.05 * random.standard_normal(one.shape), 0, 1)
+    mask = random.random((48, 56))
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    _, places = structural_similarity(one, other, channel_axis=2, data_range=1.0, full=True, **window)
+    truth = np.average(places.mean(-1), weights=mask)
+    assert metrics.ssim(one, other, mask) == pytest.approx(truth, abs=1e-6)
