@@ -165,6 +165,8 @@ class _View:
         self, target: NDArray, camera: Camera, code: NDArray, basis: NDArray, mean: NDArray, share: float
     ) -> None:
         self.target, self.camera, self.code, self.basis, self.mean = target, camera, code, basis, mean
+        # (478, 3, codes), what each code does to each landmark.
+        self.by_place = np.ascontiguousarray(basis.transpose(1, 2, 0))
         self.rotation, self.translation = (x.astype(np.float64) for x in camera.world2cam)
         self.focal = camera.intrinsics[0, 0]
         self.centre = camera.intrinsics[:2, 2].astype(np.float64)
@@ -192,14 +194,15 @@ class _View:
         by_point[:, 0, 0] = by_point[:, 1, 1] = focal / depth[:, 0]
         by_point[:, :, 2] = -focal * local[:, :2] / depth**2
         count = 6 + len(self.code)
-        by_parameter = np.empty((478, 3, count))
+        by_pose = np.empty((478, 3, 6))
         turned = local - self.translation
-        by_parameter[:, :, 0] = np.stack([np.zeros(478), -turned[:, 2], turned[:, 1]], 1)
-        by_parameter[:, :, 1] = np.stack([turned[:, 2], np.zeros(478), -turned[:, 0]], 1)
-        by_parameter[:, :, 2] = np.stack([-turned[:, 1], turned[:, 0], np.zeros(478)], 1)
-        by_parameter[:, :, 3:6] = np.eye(3)
-        by_parameter[:, :, 6:] = np.einsum("ij,kpj->pik", self.rotation, self.basis, optimize=True)
-        jacobian = by_point @ by_parameter
+        by_pose[:, :, 0] = np.stack([np.zeros(478), -turned[:, 2], turned[:, 1]], 1)
+        by_pose[:, :, 1] = np.stack([turned[:, 2], np.zeros(478), -turned[:, 0]], 1)
+        by_pose[:, :, 2] = np.stack([-turned[:, 1], turned[:, 0], np.zeros(478)], 1)
+        by_pose[:, :, 3:6] = np.eye(3)
+        jacobian = np.empty((478, 2, count))
+        jacobian[:, :, :6] = by_point @ by_pose
+        np.matmul(by_point @ self.rotation, self.by_place, out=jacobian[:, :, 6:])
         rows = np.concatenate(
             [jacobian * weight[:, None, None], PAIR_WEIGHT * (jacobian[first] - jacobian[second])]
         )
@@ -260,7 +263,8 @@ def snapped(
     offsets = in_camera @ rotation
 
     def kernel(a, b):
-        return np.exp(-((a[:, None] - b[None]) ** 2).sum(-1) / (2 * reach**2))
+        apart = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
+        return np.exp(-np.maximum(apart, 0) / (2 * reach**2))
 
     anchors = points[used].astype(np.float64)
     gram = kernel(anchors, anchors)
