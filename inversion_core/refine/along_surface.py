@@ -16,9 +16,10 @@ def smoothed(
     """Values averaged over neighbours; with ``weight`` only weighted ones are averaged."""
     if weight is None:
         degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
-        degree = degree.reshape(-1, *([1] * (values.ndim - 1)))
+        shares = adjacency.data * np.repeat(0.5 / degree, np.diff(adjacency.indptr))
+        around = sparse.csr_matrix((shares, adjacency.indices, adjacency.indptr), adjacency.shape)
         for _ in range(rounds):
-            values = 0.5 * values + 0.5 * (adjacency @ values) / degree
+            values = 0.5 * values + around @ values
         return values
     total, norm = values * weight[:, None], weight.copy()
     for _ in range(rounds):
