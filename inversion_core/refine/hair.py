@@ -35,6 +35,8 @@ BEHIND = (0.014, 0.35)
 """World units, and share of the sides' standoff, that hair stands off behind."""
 LEAN = 0.3
 """Share by which hair stands off less in front, and more behind, than at the sides."""
+STEEPEST = 0.0035
+"""World units from row to row by which falling hair draws in at most."""
 REACH = 0.26
 """World units that hair may stand off at most."""
 
@@ -189,10 +191,16 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
 
 
 def _behind_the_jaw(
-    radius: NDArray, base: NDArray, centre: NDArray, camera: Camera, hair: NDArray, skin: NDArray
+    radius: NDArray,
+    base: NDArray,
+    reach_down: NDArray,
+    centre: NDArray,
+    camera: Camera,
+    hair: NDArray,
+    skin: NDArray,
 ) -> tuple[NDArray, NDArray]:
-    """(ROWS, COLUMNS) radius with what hangs below the ears no farther forward than they are, and what that sinks
-    under the skin.
+    """(ROWS, COLUMNS) radius with what hangs below the ears no farther forward than they are, nor drawn in to the neck,
+    and what that sinks under the skin.
 
     A picture says nothing of the depth of hair beside jaw and neck; wrapped round them it would cling to the cheek in
     every other view. Where the photo shows it before the skin it stays.
@@ -214,7 +222,22 @@ def _behind_the_jaw(
     sunk = ((limit < base) & (below > 0.01)).astype(np.float32)
     # The row above crosses the skin as well.
     sunk[:-1] = np.maximum(sunk[:-1], sunk[1:])
-    return np.where(radius > limit, radius + (limit - radius) * below, radius), sunk
+    # A curtain: as far out as at the sides, as far forward as the ears, whatever neck and jaw do behind it.
+    beside = np.stack([radius[:, COLUMNS // 4], radius[:, 3 * COLUMNS // 4]])
+    aside = np.where(turned < 0, beside[0][:, None], beside[1][:, None])
+    curtain = np.minimum(limit, aside / np.maximum(np.abs(np.sin(_azimuth()))[None], 0.2))
+    hangs = below * reach_down * smoothstep(np.abs(turned), np.radians(62), np.radians(75))
+    hangs = hangs * (1 - smoothstep(np.abs(turned), np.radians(85), np.radians(100)))
+    radius = np.maximum(radius, radius + (curtain - radius) * hangs)
+    # What lies on cheek and jaw falls on from there; it does not turn in to the neck.
+    falls = reach_down * smoothstep(np.abs(turned), np.radians(50), np.radians(65))
+    falls = falls * (1 - _wrapped_dilation(sunk, 5))
+    for row in range(DOME_ROWS + 1, ROWS):
+        radius[row] = np.maximum(radius[row], (radius[row - 1] - STEEPEST) * falls[row])
+    radius = np.where(radius > limit, radius + (limit - radius) * below, radius)
+    # Nor is there hair close along the jaw's lower edge that the photo does not show.
+    close = (radius - base < 4 * STANDOFF) & (below > 0.3) & (np.abs(turned) < np.radians(75))
+    return radius, np.maximum(sunk, close)
 
 
 def _wrapped_dilation(values: NDArray, size: int) -> NDArray[np.float32]:
@@ -296,7 +319,7 @@ def build_hair(
     crown = smoothstep(np.arange(CROWN_ROWS) / CROWN_ROWS, 0.0, 1.0)[:, None]
     radius[:CROWN_ROWS] = radius[0].mean() + (radius[:CROWN_ROWS] - radius[0].mean()) * crown
     silhouette = bare_silhouette(template, fine, camera, hair.shape[0])
-    radius, sunk = _behind_the_jaw(radius, base, centre, camera, hair, silhouette)
+    radius, sunk = _behind_the_jaw(radius, base, reach_down, centre, camera, hair, silhouette)
 
     # Where the photo shows nothing, hair grows on the scalp, and as far down as it hangs at the sides.
     side_zone = np.clip((turned - np.radians(70)) / np.radians(20), 0, 1)

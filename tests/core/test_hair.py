@@ -6,7 +6,7 @@ from scipy import sparse
 
 from inversion_core.camera import Camera
 from inversion_core.refine.ears import flat_ears, hidden_ears, solved
-from inversion_core.refine.hair import ROWS, STANDOFF, WIDTH, build_hair
+from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, STANDOFF, STEEPEST, WIDTH, build_hair
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,26 @@ def test_a_bald_head_s_layer_hugs_the_skin(model, head):
     skull = head[0][:, 1].max()
     assert bald.vertices[:, 1].max() < skull + 5 * STANDOFF
     assert full.vertices[:, 1].max() > skull + 0.05
+
+
+def test_long_hair_hangs_past_the_jaw_instead_of_drawing_in_to_the_neck(model, head):
+    fine, landmarks, camera = head
+    ball = _silhouette(camera, (0, 0.1, 0), 0.36)
+    curtain = ball.copy()
+    curtain[256:] = ball[256]  # straight down from its middle
+    face = camera.project(landmarks)[:, :2] * 512
+    hair = curtain.copy()
+    hair[:, int(face[:, 0].min()) : int(face[:, 0].max())] = 0
+    grid = _hair(model, head, curtain, hair).vertices.reshape(ROWS, WIDTH, 3)
+    axis = grid[0, 0, [0, 2]]
+    radius = np.linalg.norm(grid[..., [0, 2]] - axis, axis=-1)
+    for degrees in (-80, 80):
+        column = round((degrees / 360 + 0.5) * COLUMNS)
+        below = radius[DOME_ROWS + 12 : DOME_ROWS + 30, column]
+        assert np.diff(below).min() > -STEEPEST - 1e-4
+        neck = model.template.mantle < 0.01
+        low = neck & (np.abs(fine[:, 1] - grid[DOME_ROWS + 25, column, 1]) < 0.01)
+        assert below.min() > 1.2 * np.abs(fine[low, 0]).max()
 
 
 def test_ears_are_hidden_by_hair_over_them_side_by_side(model, head):
