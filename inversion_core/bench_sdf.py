@@ -83,11 +83,10 @@ def measure_sdf(
     front, side = torch.zeros(1), generator.settings.renderer.resolution
     cache = DistanceCache(field_of(generator, codes, front, front))
     yield Progress(1, total, "caching distances")
-    first = _seconds(lambda: cache.step())
-    coarse = cache.volume
+    first = _seconds(cache.begun)
+    coarse = cache.begun()
     whole = first + _seconds(cache.finished)
-    volume = cache.volume
-    assert volume is not None and coarse is not None
+    volume = cache.finished()
     figures: dict[str, float | None] = {
         "sdf_first_s": first,
         "sdf_cache_s": whole,

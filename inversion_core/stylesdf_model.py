@@ -21,7 +21,7 @@ from inversion_core.camera import FOCAL, RADIUS, Camera
 from inversion_core.checkpoints.stylesdf_folder import LICENCE, load_e3dge_folder
 from inversion_core.edit import Inversion
 from inversion_core.errors import ProjectUnreadable
-from inversion_core.generators.distance_cache import DistanceCache
+from inversion_core.generators.distance_cache import DistanceCache, Field
 from inversion_core.generators.stylesdf import Codes
 from inversion_core.generators.stylesdf_points import field_of, unit_of
 from inversion_core.geometry.signed_distance import frustum_surface
@@ -38,6 +38,7 @@ from inversion_core.refine.e3dge_several import SeveralInversion, invert_several
 from inversion_core.rendering import Rendering, depth_normals
 from inversion_core.task import Progress, Task, finish
 
+Found = E3DGEInversion | SeveralInversion
 MESH_RESOLUTION = 128
 """Samples along each side of the frustum when nobody asks for another number. Source: the official scripts."""
 
@@ -58,24 +59,35 @@ class StyleSDFHead:
 
     Attributes:
         photo: what the photo gave, not edited; codes: of the head as it is.
-        edited: gives the head with the photo's features fitted to it.
+        editing: starts the task that gives the head with the photo's features fitted to it.
     """
 
-    photo: E3DGEInversion | SeveralInversion
+    photo: Found
     codes: Codes
-    edited: Callable[[], E3DGEInversion | SeveralInversion]
+    editing: Callable[[], Task[Found]]
+    _made: list[Found] = field(default_factory=list, repr=False, compare=False)
     _seen: dict[tuple[float, float], _Picture] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
-    def inversion(self) -> E3DGEInversion | SeveralInversion:
-        return self.edited()
+    @property
+    def inversion(self) -> Found:
+        """What is drawn."""
+        return finish(self._fitted())
+
+    def _fitted(self) -> Task[Found]:
+        """A task that gives the same, in steps; it is made once."""
+        if not self._made:
+            self._made.append((yield from self.editing()))
+        return self._made[0]
 
     @cached_property
     def distances(self) -> DistanceCache:
         """The head's distances and colours, to be asked for step by step; the first ones by the codes alone."""
         generator = self.photo.model.generator
         first = field_of(generator, self.codes, self.photo.azim[:1], self.photo.elev[:1])
-        return DistanceCache(first, lambda: point_field(self.inversion))
+        return DistanceCache(first, self._with_features)
+
+    def _with_features(self) -> Task[Field]:
+        return (yield from point_field((yield from self._fitted())))
 
     @property
     def unit(self) -> float:
@@ -104,7 +116,8 @@ class StyleSDFHead:
         """A task after which views from this direction, of whatever part and size, take next to nothing."""
         angles = camera.angles
         if angles not in self._seen:
-            out = yield from self.inversion.rendering(*angles)
+            found = yield from self._fitted()
+            out = yield from found.rendering(*angles)
             image, thumb = (to_float(from_signed(out[name][0].cpu().numpy())) for name in ("image", "thumb"))
             hit, depth = (out[name][0, 0].cpu().numpy().astype(np.float32) for name in ("mask", "depth"))
             self._seen.clear()
@@ -161,8 +174,8 @@ class StyleSDFModel:
         photo, moves = inversion.detail, dict(moves)
         codes = moved(photo.codes, moves, self.boundaries)
         if isinstance(photo, SeveralInversion):
-            return StyleSDFHead(photo, codes, lambda: photo.edited(moves, self.boundaries))
-        return StyleSDFHead(photo, codes, lambda: self.e3dge.edit(photo, moves, self.boundaries))
+            return StyleSDFHead(photo, codes, lambda: photo.editing(moves, self.boundaries))
+        return StyleSDFHead(photo, codes, lambda: self.e3dge.editing(photo, moves, self.boundaries))
 
     def view(self, head: StyleSDFHead, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """See :meth:`StyleSDFHead.view`."""
@@ -211,7 +224,7 @@ class StyleSDFModel:
     def _record(
         self,
         portrait: Portrait,
-        found: E3DGEInversion | SeveralInversion,
+        found: Found,
         scores: Mapping[str, float],
         method: str,
         seconds: float,

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.distance_volume import DistanceVolume, Lens, reach, slope_of
+from inversion_core.task import Task
 
 PointField = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(M, 3) points in world units -> (M, 4): red, green, blue in [0, 1], signed distance in world units."""
 LEVELS = (24, 48, 96)
 """Cells along a side of one grid after another; each divides the next."""
-AT_ONCE = 1 << 14
+AT_ONCE = 1 << 13
 """Points that a step asks for."""
-THICK = 0.5
-"""Share of a finer grid worth asking for from which on there is a fog and no surface: it stays as coarse as it is."""
 PENETRATION = 7.0
 """Softnesses below the surface at which a thousandth of the light is left."""
 
@@ -44,9 +43,9 @@ class DistanceCache:
     """The volume of one head, better from step to step; for one thread at a time."""
 
     def __init__(
-        self, first: Field, later: Callable[[], Field] | None = None, levels: tuple[int, ...] = LEVELS
+        self, first: Field, later: Callable[[], Task[Field]] | None = None, levels: tuple[int, ...] = LEVELS
     ) -> None:
-        """Ask ``first`` for the first grid, and for the others what ``later`` gives: more, but not as soon."""
+        """Ask ``first`` for the first grid, and for the others what the task ``later`` gives: more, but not as soon."""
         self.volume: DistanceVolume | None = None
         self.asked = 0
         """Points that the network was asked for."""
@@ -57,6 +56,13 @@ class DistanceCache:
         """Whether there was anything left to do."""
         return next(self._steps, None) is not None
 
+    def begun(self) -> DistanceVolume:
+        """The volume, on the coarsest grid if it is the first, after as many steps as that needs."""
+        while self.volume is None and self.step():
+            pass
+        assert self.volume is not None
+        return self.volume
+
     def finished(self) -> DistanceVolume:
         """The volume on the finest grid, after all steps."""
         while self.step():
@@ -64,20 +70,20 @@ class DistanceCache:
         assert self.volume is not None
         return self.volume
 
-    def _grown(self, field: Field, later: Callable[[], Field] | None) -> Iterator[bool]:
+    def _grown(self, field: Field, later: Callable[[], Task[Field]] | None) -> Iterator[object]:
         values = np.zeros((self._levels[0] + 1,) * 3 + (4,), np.float32)
         wanted = np.ones(values.shape[:3], bool)
         known = np.zeros_like(wanted)
         for number, cells in enumerate(self._levels):
             if number == 1 and later is not None:
-                field = later()
+                field = yield from later()
                 known[:] = False
-                yield True
             if number:
                 times = cells // (len(values) - 1)
-                wanted = _worth_asking(values[..., 3], times, field)
-                if wanted.mean() > THICK:
+                if reach(field.beta, field.lens.far - field.lens.near) > field.half:
+                    # A fog throughout, without a surface: as coarse as it is, it is fine enough.
                     break
+                wanted = _worth_asking(values[..., 3], times, field)
                 values = _stretched(values, times)
                 # What the coarser grid has asked for stays.
                 wanted[::times, ::times, ::times] &= ~known
@@ -101,10 +107,9 @@ class DistanceCache:
 def _worth_asking(distances: NDArray[np.float32], times: int, field: Field) -> NDArray[np.bool_]:
     """Which corners of a grid ``times`` as fine lie where light passes or ends, by what the coarser one says."""
     count = len(distances) - 1
-    cell = 2 * field.half / count
-    # Outside as far as light is lost or a coarse cell may err; inside as far as light gets, and a ray's stride.
-    outer = max(reach(field.beta, field.lens.far - field.lens.near), cell)
-    inner = PENETRATION * field.beta + field.lens.step + cell
+    # Outside as far as light is lost; inside as far as it gets, and a ray's stride. A coarse cell more for its errors.
+    outer = reach(field.beta, field.lens.far - field.lens.near)
+    inner = PENETRATION * field.beta + field.lens.step
     low, high = distances[:-1, :-1, :-1].copy(), distances[:-1, :-1, :-1].copy()
     for shift in np.ndindex(2, 2, 2):
         part = distances[tuple(slice(s, s + count) for s in shift)]

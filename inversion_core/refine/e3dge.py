@@ -168,7 +168,6 @@ class E3DGE(nn.Module):
         reference = self.feature_map(residual, base.depth, azim, elev)
         return E3DGEInversion(self, codes, azim, elev, image, residual, base, reference)
 
-    @torch.no_grad()
     def edit(
         self,
         inversion: E3DGEInversion,
@@ -186,16 +185,42 @@ class E3DGE(nn.Module):
             UsageError: an attribute is unknown or its strength is no number.
             CheckpointRefused: the folder holds no boundaries.
         """
+        return finish(self.editing(inversion, moves, boundaries))
+
+    @torch.no_grad()
+    def editing(
+        self,
+        inversion: E3DGEInversion,
+        moves: Mapping[str, float],
+        boundaries: Mapping[str, object] | Path | str,
+    ) -> Task[E3DGEInversion]:
+        """A task that gives the same as :meth:`edit`, in steps of a fraction of it."""
         origin = inversion.origin or inversion
         if isinstance(boundaries, str | Path):
             boundaries = read_boundaries(boundaries)
         codes = moved(origin.codes, moves, boundaries)
         if not any(moves.values()):
             return origin
-        base = self.generator.volume(codes, origin.azim, origin.elev)
+        _, bases = yield from self._shown(codes, origin.azim, origin.elev, self.bands)
+        base = joined(bases)
         residual = self.aligner(origin.residual, base.thumb)
+        yield Progress(1, 2, "aligning the photo")
         reference = self.feature_map(residual, base.depth, origin.azim, origin.elev)
         return replace(origin, codes=codes, residual=residual, base=base, reference=reference, origin=origin)
+
+    def _shown(
+        self, codes: Codes, azim: Tensor, elev: Tensor, bands: int
+    ) -> Task[tuple[list[Trace], list[VolumeView]]]:
+        """A task that gives what the codes alone show, band by band of the picture's rows."""
+        renderer = self.generator.renderer
+        side = renderer.settings.resolution
+        height = -(-side // bands)
+        traces, bases = [], []
+        for first in range(0, side, height):
+            traces.append(renderer.trace(codes.renderer, azim, elev, rows=slice(first, first + height)))
+            bases.append(renderer.shade(traces[-1], codes.renderer))
+            yield Progress(first, side, "drawing")
+        return traces, bases
 
     def residual(self, image: Tensor, thumb: Tensor) -> Tensor:
         """(N, 3, S, S): what the thumb misses of the picture."""
@@ -236,15 +261,8 @@ class E3DGE(nn.Module):
         Args:
             align: gives, for what the codes alone show, the residual aligned to that, and the reference features.
         """
-        renderer = self.generator.renderer
-        side, total = renderer.settings.resolution, 2 * bands + 2
-        height = -(-side // bands)
-        traces, bases = [], []
-        for first in range(0, side, height):
-            rows = slice(first, first + height)
-            traces.append(renderer.trace(codes.renderer, azim, elev, rows=rows))
-            bases.append(renderer.shade(traces[-1], codes.renderer))
-            yield Progress(len(bases), total, "drawing")
+        total = 2 * bands + 2
+        traces, bases = yield from self._shown(codes, azim, elev, bands)
         base = joined(bases)
         aligned, reference = align(base)
         yield Progress(bands + 1, total, "drawing")

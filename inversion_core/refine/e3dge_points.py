@@ -12,12 +12,15 @@ from inversion_core.generators.stylesdf_points import field_of
 from inversion_core.refine.e3dge import E3DGEInversion
 from inversion_core.refine.e3dge_several import SeveralInversion
 from inversion_core.refine.local_features import hybrid_modulation
+from inversion_core.task import Progress, Task
 
 
 @torch.no_grad()
-def point_field(inversion: E3DGEInversion | SeveralInversion) -> Field:
-    """The field of one head. Its local features are those of the photo's view, or the first photo's: other views'
-    own alignment is left to the network's pictures."""
+def point_field(inversion: E3DGEInversion | SeveralInversion) -> Task[Field]:
+    """A task that gives the field of one head, its local features being those of the photo's own view.
+
+    Of several photos, the first one's. How other views align the photo is left to the network's pictures.
+    """
     model, azim, elev = inversion.model, inversion.azim[:1], inversion.elev[:1]
     if isinstance(inversion, SeveralInversion):
         base = inversion.views.base
@@ -27,6 +30,7 @@ def point_field(inversion: E3DGEInversion | SeveralInversion) -> Field:
     else:
         aligned = model.aligner(inversion.residual, inversion.base.thumb)
         reference, depth = inversion.reference, inversion.base.depth
+    yield Progress(1, 2, "aligning the photo")
     query = model.feature_map(aligned, depth, azim, elev)
 
     def change(points: Tensor, features: Tensor) -> Tensor:

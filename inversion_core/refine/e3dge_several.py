@@ -139,7 +139,13 @@ class SeveralInversion:
         self, moves: Mapping[str, float], boundaries: Mapping[str, object] | Path | str
     ) -> SeveralInversion:
         """The head moved along boundaries; see :meth:`E3DGE.edit`."""
-        return replace(self, views=self.model.edit(self.views, moves, boundaries))
+        return finish(self.editing(moves, boundaries))
+
+    def editing(
+        self, moves: Mapping[str, float], boundaries: Mapping[str, object] | Path | str
+    ) -> Task[SeveralInversion]:
+        """A task that gives the same as :meth:`edited`, in steps of a fraction of it."""
+        return replace(self, views=(yield from self.model.editing(self.views, moves, boundaries)))
 
 
 def view_shares(azims: Tensor, elevs: Tensor, azim: Tensor, elev: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from inversion_core.metrics import psnr
 from inversion_core.refine.e3dge_points import point_field
 from inversion_core.refine.e3dge_several import invert_several
 from inversion_core.refine.local_features import hybrid_modulation
+from inversion_core.task import Progress, finish
 
 FINE = dataclasses.replace(LENS, samples=400)
 
@@ -159,10 +160,14 @@ def test_later_levels_may_know_more():
         return np.concatenate([np.full((len(places), 3), 0.25), ball(places)[:, None]], 1)
 
     plain = ball_field()
-    cache = DistanceCache(plain, lambda: dataclasses.replace(plain, points=brown), levels=(24, 48))
-    cache.step()
+
+    def later():
+        yield Progress(0, 1)
+        return dataclasses.replace(plain, points=brown)
+
+    cache = DistanceCache(plain, later, levels=(24, 48))
     camera = Camera.orbit(0.0, 0.0)
-    assert cache.volume.view(camera, 16).rgb[8, 8].std() > 0.05
+    assert cache.begun().view(camera, 16).rgb[8, 8].std() > 0.05
     np.testing.assert_allclose(cache.finished().view(camera, 17).rgb[8, 8], 0.25, atol=1e-3)
 
 
@@ -207,7 +212,7 @@ def test_points_have_the_local_features_of_the_photos_view(photos):
     torch.testing.assert_close(full.thumb, seen["thumb"], atol=1e-4, rtol=0)
     unit = unit_of(model.generator.settings.renderer)
     places = trace.points.reshape(-1, 3).numpy() * unit
-    values = torch.from_numpy(point_field(inversion).points(places)).view(*trace.points.shape[:4], 4)
+    values = torch.from_numpy(finish(point_field(inversion)).points(places)).view(*trace.points.shape[:4], 4)
     torch.testing.assert_close(values[..., 3:] / unit, trace.sdf, atol=1e-4, rtol=0)
     thumb = -1 + 2 * torch.einsum("nhws,nhwsc->nchw", trace.weights, values[..., :3])
     torch.testing.assert_close(thumb, full.thumb, atol=1e-3, rtol=0)
