@@ -28,7 +28,8 @@ def sh_basis(normals: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, 9) second-order spherical harmonics, unnormalised. Source: Ramamoorthi and Hanrahan 2001, section 3."""
     x, y, z = normals.T
     one = np.ones_like(x)
-    return np.stack([one, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y], 1).astype(np.float32)
+    rows = [one, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y]
+    return np.stack(rows).astype(np.float32, copy=False).T
 
 
 def estimate_light(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
@@ -53,7 +54,7 @@ def estimate_light(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.fl
 
 def relit(light: NDArray, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
     """(V, 1) factor by which shading changes when normals turn from ``before`` to ``after``."""
-    was, now = sh_basis(before) @ light, sh_basis(after) @ light
+    was, now = (sum(map(np.multiply, light, sh_basis(normals).T)) for normals in (before, after))
     return np.clip(np.maximum(now, 0.15) / np.maximum(was, 0.15), 0.72, 1.3)[:, None].astype(np.float32)
 
 
@@ -95,6 +96,8 @@ def colour_factors(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """(V, 3) factors on the head's colours, (3,) on the hair's and (3,) on bare skin, by the moves of colour."""
     tone, age, lightness = (float(moves.get(name, 0.0)) for name in ("skin_tone", "age", "hair_lightness"))
+    if not (tone or age or lightness):
+        return np.ones((len(template.part), 3), np.float32), np.ones(3, np.float32), np.ones(3, np.float32)
     skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
     hairy = hair_share(template, detail)
     bare = (skin * (1 - hairy))[:, None]

@@ -25,3 +25,5 @@ if FREE:
 
 parallel = nb.njit(cache=True, fastmath=True, parallel=True, nogil=FREE)
 """Decorator of loops over ``numba.prange``."""
+serial = nb.njit(cache=True, fastmath=True, nogil=FREE)
+"""Decorator of loops whose rounds write to the same places."""

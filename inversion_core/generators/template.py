@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
+from inversion_core.compiled import serial
 from inversion_core.errors import MissingResource
 
 SKIN, EYES, TEETH, TONGUE = 0, 1, 2, 3
@@ -80,9 +81,11 @@ class HeadTemplate:
             (np.maximum(-np.asarray(shape), 0), self.shape_negative),
         ):
             code = np.asarray(code, np.float32)
-            used = np.flatnonzero(code)
-            if used.size:
-                result += code[used] @ basis.reshape(len(basis), -1)[used]
+            used, rows = np.flatnonzero(code), basis.reshape(len(basis), -1)
+            if used.size == len(code):
+                result += code @ rows
+            elif used.size:
+                result += code[used] @ rows[used]
         return result.reshape(-1, 3)
 
     def fine(self, coarse: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,14 +154,35 @@ class HeadTemplate:
 
 def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
     """(V, 3) area-weighted unit normals."""
-    corners = vertices[faces]
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.empty_like(vertices)
-    for axis in range(3):
-        total[:, axis] = np.bincount(
-            faces.ravel(), np.repeat(face_normals[:, axis], 3), minlength=len(vertices)
+    normals = np.zeros((len(vertices), 3))
+    _add_normals(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), normals)
+    return normals.astype(np.float32)
+
+
+@serial
+def _add_normals(vertices, faces, normals):
+    """Sum the faces' normals at their corners, and give the sums unit length."""
+    for f in range(len(faces)):
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy, uz = (
+            vertices[j, 0] - vertices[i, 0],
+            vertices[j, 1] - vertices[i, 1],
+            vertices[j, 2] - vertices[i, 2],
         )
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+        vx, vy, vz = (
+            vertices[k, 0] - vertices[i, 0],
+            vertices[k, 1] - vertices[i, 1],
+            vertices[k, 2] - vertices[i, 2],
+        )
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for corner in (i, j, k):
+            normals[corner, 0] += x
+            normals[corner, 1] += y
+            normals[corner, 2] += z
+    for i in range(len(normals)):
+        length = np.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2)
+        for axis in range(3):
+            normals[i, axis] /= max(length, 1e-20)
 
 
 def save_template(template: HeadTemplate, path: Path) -> None:
