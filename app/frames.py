@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,11 @@ class Studio:
                 if one.distances.volume is not known:
                     known = one.distances.volume
                     yield Progress(1, 2, "", preview(middle))
+        if request.look in (Look.CLAY, Look.NORMALS):
+            # The network's pictures have no normals; those of its coarse depths would be worse.
+            pair = (head.distances.volume, None if before is None else before.distances.volume)
+            traced = yield from self._finished(request, *pair, edited)
+            return replace(traced, head=head, before_head=before)
         for one in (head, shown):
             for _ in one.prepared(request.camera):
                 yield Rest(0)

@@ -111,12 +111,13 @@ def test_the_viewport_traces_where_it_can(studio, request_for):
     assert isinstance(frame, Frame) and frame.final and not frame.drawn_by_viewport
 
 
-@pytest.mark.parametrize("look", [Look.CLAY, Look.RELIT])
-def test_looks_and_the_head_before(studio, request_for, look):
+@pytest.mark.parametrize(("look", "steps"), [(Look.CLAY, 0), (Look.NORMALS, 0), (Look.RELIT, 5)])
+def test_looks_and_the_head_before(studio, request_for, look, steps):
+    """What shows only the surface needs no network."""
     request = request_for(moves={"Smiling": 1.0}, with_before=True, look=look)
     studio.engine.relit = lambda rendering, inversion, light: rendering
     told, frame = _driven(studio.frames(request))
     for shown in (_previews(told)[0], frame):
         one, other = pixels(shown.image), pixels(shown.before)
         assert one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 2
-    assert studio.engine.head.steps == 5
+    assert studio.engine.head.steps == steps and frame.head is not None and frame.image.width() == 96

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from inversion_core.camera import Camera
+from inversion_core.generators.distance_cache import DistanceCache
 from inversion_core.metrics import psnr
-from tests.core.distance_cases import ball, ball_volume
+from tests.core.distance_cases import ball, ball_field, ball_volume
 
 pytest.importorskip("moderngl", reason="moderngl is not installed")
 SIZE = 96
@@ -97,3 +98,38 @@ def test_looks_are_those_of_the_window(renderer, look):
     alpha = pictures.pixels(image)[..., 3:] / 255
     wanted = pictures.pixels(image)[..., :3] / 255 * alpha
     assert _likeness(wanted.astype(np.float32), drawn.astype(np.float32)) > 35
+
+
+class _Traced:
+    def __init__(self):
+        self.cache = DistanceCache(ball_field(), levels=(12, 24))
+
+    @property
+    def distances(self):
+        return self.cache
+
+
+def test_both_tracers_are_timed_once_there_is_something_to_trace(context):
+    from inversion_core.gl.measure import compared
+
+    head, camera = _Traced(), Camera.orbit(0.0, 0.0)
+    assert compared(head, camera, 32) is None
+    head.cache.finished()
+    ours, theirs = compared(head, camera, 32)
+    assert ours > 0 and theirs > 0
+
+
+def test_kinds_of_heads_are_told_without_asking_them(context):
+    from inversion_core.gl.distances import DistancesRenderer
+    from inversion_core.gl.kinds import is_surface, is_traced, is_volume, renderer_of
+
+    class Unasked:
+        @property
+        def distances(self):
+            raise AssertionError("asked")
+
+    head = Unasked()
+    assert is_traced(head) and not is_surface(head) and not is_volume(head)
+    made = renderer_of(head, context)
+    assert isinstance(made, DistancesRenderer)
+    made.release()
