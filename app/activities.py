@@ -20,7 +20,7 @@ class Activity:
 
     Attributes:
         kind: "photo", "project", "fit", "more", "partner", "blend", "brush", "restore", "preview",
-            "scratches", "pull", "refine", "save", "autosave", "mesh",
+            "scratches", "pull", "stroke", "refine", "save", "autosave", "mesh",
             "turntable", "screenshot", "sheet", "faces", "picture", "align", "model", "batch", "parts", "install".
         doing: for people, "Opening photo.jpg"; context: what the job was asked with.
         note: the present step; fraction: in [0, 1]; started: monotonic seconds.

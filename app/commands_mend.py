@@ -1,4 +1,4 @@
-"""Restoring the photo and pulling the shape: the commands, and the notice on grey photos."""
+"""Restoring the photo, pulling its shape and painting colours: the commands, and the notice on grey photos."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from PySide6.QtWidgets import QMainWindow, QPushButton
 from app.activities import Activity
 from app.controller import Controller
 from app.dialog_restore import RestoreDialog
+from app.paint_bar import PaintBar
 from app.pictures import photo_picture
 from app.view3d import View3D
 from app.workshop import Opened
 from inversion_core.restoration import Restoration
-
-PAINTERS = ("keep", "free", "pull")
-"""Commands of which one at most is on: each takes the left button."""
 
 
 class MendCommands(QObject):
@@ -34,12 +32,17 @@ class MendCommands(QObject):
         self.notice.setVisible(False)
         self.notice.clicked.connect(self._on_notice)
         window.statusBar().addPermanentWidget(self.notice)
+        self.bar = PaintBar(viewport)
+        self.bar.setVisible(False)
+        window.statusBar().addPermanentWidget(self.bar)
         controller.done.connect(self._on_done)
         controller.sketched.connect(self._on_sketch)
         controller.activity_changed.connect(self._on_activity)
         self.session.document_changed.connect(self._on_document)
         viewport.pull_began.connect(self._on_began)
         viewport.pulled.connect(self._on_pulled)
+        viewport.pull_ended.connect(controller.head.end_pull)
+        viewport.coloured.connect(self._on_coloured)
 
     def do_restore(self) -> None:
         portrait = self.session.inversion.portrait
@@ -76,8 +79,11 @@ class MendCommands(QObject):
     def refresh(self) -> None:
         """Enable what the head that is open can take, and say why it cannot take the rest."""
         there = self.session.inversion is not None
-        for name in ("restore", "pull", "pull_both"):
-            self.actions[name].setEnabled(there and self.controller.head.restores)
+        head = self.controller.head
+        for name in ("restore", "pull_both"):
+            self.actions[name].setEnabled(there and head.restores)
+        for name in ("pull", "paint"):
+            self.actions[name].setEnabled(there and head.takes_strokes)
         refine = self.actions["refine"]
         refine.setEnabled(there and self.controller.head.refines)
         why = self.tr("Go on from the codes towards the photo")
@@ -93,15 +99,10 @@ class MendCommands(QObject):
         self.viewport.show_sketch(photo_picture(picture))
 
     def _on_activity(self, activity: Activity | None) -> None:
-        if self.viewport.sketch is not None and (activity is None or activity.kind != "refine"):
+        if self.viewport.sketch is not None and (
+            activity is None or activity.kind not in ("refine", "stroke")
+        ):
             self.viewport.show_sketch(None)
-
-    def do_pull(self, on: bool) -> None:
-        if on:
-            for name in PAINTERS[:-1]:
-                self.actions[name].setChecked(False)
-        self.viewport.painting = "pull" if on else ""
-        self.viewport.update()
 
     def do_pull_both(self, on: bool) -> None:
         """Nothing but the check mark, which the next pull obeys."""
@@ -113,3 +114,10 @@ class MendCommands(QObject):
     def _on_pulled(self, start: tuple, end: tuple, aspect: float) -> None:
         both = self.actions["pull_both"].isChecked()
         self.controller.head.pull(start, end, both, aspect, f"pull {self._pull}")
+
+    def show_tool(self, tool: str) -> None:
+        """Offer colours while they are painted with."""
+        self.bar.setVisible(tool == "paint")
+
+    def _on_coloured(self, places: tuple, radius: float, aspect: float) -> None:
+        self.controller.head.paint(places, radius, self.viewport.colour.getRgbF()[:3], aspect)

@@ -22,6 +22,8 @@ class ViewCommands(QObject):
 
     changed = Signal()
     """Another picture is wanted of the same view."""
+    tool_changed = Signal(str)
+    """What the left button does now: "keep", "free", "pull", "paint", or "" where it orbits."""
 
     def __init__(
         self, session: Session, viewport: View3D, camera: CameraPanel, parent: QObject | None = None
@@ -60,13 +62,17 @@ class ViewCommands(QObject):
     def do_pull(self, on: bool) -> None:
         self._paint("pull" if on else "")
 
+    def do_paint(self, on: bool) -> None:
+        self._paint("paint" if on else "")
+
     def _paint(self, what: str) -> None:
-        for name in ("keep", "free", "pull"):
+        for name in ("keep", "free", "pull", "paint"):
             self.actions[name].blockSignals(True)
             self.actions[name].setChecked(name == what)
             self.actions[name].blockSignals(False)
         self.viewport.painting = what
         self.viewport.update()
+        self.tool_changed.emit(what)
 
     def do_split(self, on: bool) -> None:
         self._compare(Compare.SPLIT if on else Compare.OFF, "side")

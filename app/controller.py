@@ -212,9 +212,10 @@ class Controller(QObject):
         self._activities.start(activity, lambda: self._workshop.screenshot(inversion, moves, shot, path))
 
     def stop(self) -> None:
-        """Cancel what the batch lane does and has yet to do; a head that is being refined keeps the best so far."""
+        """Cancel what the batch lane does and has yet to do; a descent keeps the best so far."""
         running = self._activities.running
-        if running is not None and running.kind == "refine" and not self._workshop.enough.is_set():
+        descends = running is not None and running.kind in ("refine", "stroke")
+        if descends and not self._workshop.enough.is_set():
             self._workshop.enough.set()
             return
         self._activities.stop()

@@ -89,6 +89,23 @@ class Engine(Protocol):
     def refined(self, inversion: Inversion, model: Any, enough: Callable[[], bool]) -> Task[Inversion]: ...
     def gripped(self, inversion: Inversion, moves: Mapping[str, float], pull: Any, model: Any) -> Any: ...
     def pulled(self, grip: Any, end: tuple[float, float], model: Any) -> Inversion: ...
+    def led(
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        pull: Any,
+        end: tuple[float, float],
+        model: Any,
+        enough: Callable[[], bool],
+    ) -> Task[Inversion]: ...
+    def painted(
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        paint: Any,
+        model: Any,
+        enough: Callable[[], bool],
+    ) -> Task[Inversion | None]: ...
     def project_model(self, path: Path) -> str: ...
     def models(self) -> list[tuple[str, str, Path]]: ...
     def identified(self, files: Sequence[Path], known: Any) -> Any: ...
@@ -308,6 +325,44 @@ class InversionCore:
         from inversion_core.strokes import pulled
 
         return pulled(model, grip, end)
+
+    def led(
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        pull: Any,
+        end: tuple[float, float],
+        model: Any,
+        enough: Callable[[], bool],
+    ) -> Task[Inversion]:
+        """A place led elsewhere, on a loaded generator; ``pull`` is a workshop.Pull."""
+        from inversion_core.latent_strokes import ShapeStroke, obeying
+
+        stroke = ShapeStroke(pull.start, end)
+        return (yield from obeying(model, inversion, moves, pull.camera, stroke, enough=enough))
+
+    def painted(
+        self,
+        inversion: Inversion,
+        moves: Mapping[str, float],
+        paint: Any,
+        model: Any,
+        enough: Callable[[], bool],
+    ) -> Task[Inversion | None]:
+        """The colour of a stroke on what lies there, None beside the head; ``paint`` is a workshop.Paint."""
+        from inversion_core.colour_strokes import ColourStroke, coloured
+        from inversion_core.errors import BadInput
+        from inversion_core.task import Progress
+
+        stroke = ColourStroke(paint.places, paint.radius, paint.colour)
+        if model.card.kind != "heads":
+            from inversion_core.latent_strokes import obeying
+
+            return (yield from obeying(model, inversion, moves, paint.camera, stroke, enough=enough))
+        yield Progress(0, 0, "painting")
+        with suppress(BadInput):
+            return coloured(model, inversion, moves, paint.camera, stroke)[0]
+        return None
 
     def project_model(self, path: Path) -> str:
         from inversion_core.project import project_model

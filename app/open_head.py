@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 
 from app.activities import Activities, Activity
 from app.engine import Picture
-from app.workshop import Pull, Stroke, Workshop
+from app.workshop import Paint, Pull, Stroke, Workshop
 from inversion_core.portrait import Marks
 from inversion_core.restoration import Restoration
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from app.controller import Controller
 
 FUSED_ANEW = ("fit", "more", "restore", "refine")
-"""Kinds of activity whose result knows nothing of the regions that are kept."""
-REMADE = (*FUSED_ANEW, "align", "brush", "blend")
+"""Kinds of activity whose result knows nothing of the regions that are kept and the colours that were painted."""
+REMADE = (*FUSED_ANEW, "align", "brush", "blend", "stroke")
 """Kinds of activity that were asked with the head that their result takes the place of."""
 
 
@@ -34,6 +34,7 @@ class OpenHead(QObject):
         self._wished_preview: tuple[Any, Restoration] | None = None
         self._pull: tuple[Any, Pull] | None = None
         self._wished_pull: tuple[Any, ...] | None = None
+        self._wished_paints: list[Paint] = []
 
     def realign(self, picture: Picture, marks: Marks) -> None:
         """Fit the head again to its photo, aligned by hand."""
@@ -72,6 +73,16 @@ class OpenHead(QObject):
             return False
         return self._controller.model.card.kind == "heads"
 
+    @property
+    def descends(self) -> bool:
+        """Whether strokes, and refining, are descents in the codes of a loaded generator."""
+        return self._controller.model is not None and self._controller.model.card.kind in ("eg3d", "goae")
+
+    @property
+    def takes_strokes(self) -> bool:
+        """Whether the head that is open can be pulled and painted."""
+        return self.restores or (self._session.inversion is not None and self.descends)
+
     def restore(self, restoration: Restoration) -> None:
         """Make the head again from its photo, restored."""
         inversion = self._session.inversion
@@ -81,7 +92,7 @@ class OpenHead(QObject):
     @property
     def refines(self) -> bool:
         """Whether the head that is open can be brought nearer to its photo by more steps."""
-        return self._controller.model is not None and self._controller.model.card.kind in ("eg3d", "goae")
+        return self.descends
 
     def refine(self) -> None:
         """Go on from the head's codes towards its photo; stopping keeps the best so far."""
@@ -116,15 +127,48 @@ class OpenHead(QObject):
     ) -> None:
         """Pull a place of the head to another, both as the viewport shows it; pulls of one gesture are one step."""
         if self._pull is None:
-            if not self.restores:
+            if not self.takes_strokes:
                 return
             self._pull = (
                 self._session.inversion,
                 Pull(self._controller.camera(aspect=aspect), start, symmetric),
             )
         self._wished_pull = (*self._pull, end, gesture)
-        if not self._activities.has("pull"):
+        if not self.descends and not self._activities.has("pull"):
             self._start_pull()
+
+    def end_pull(self) -> None:
+        """The hand lets go: where pulls are descents, that of the whole gesture begins."""
+        if not self.descends or self._wished_pull is None:
+            return
+        inversion, pull, end, _ = self._wished_pull
+        self._pull = self._wished_pull = None
+        moves = dict(self._session.moves)
+        activity = Activity("stroke", self.tr("Pull the shape"), inversion)
+        self._activities.start(activity, lambda: self._workshop.led(inversion, moves, pull, end))
+
+    def paint(
+        self,
+        places: tuple[tuple[float, float], ...],
+        radius: float,
+        colour: tuple[float, float, float],
+        aspect: float,
+    ) -> None:
+        """Give what lies under a stroke its colour; strokes wait for each other."""
+        if not self.takes_strokes:
+            return
+        paint = Paint(self._controller.camera(aspect=aspect), places, radius, colour)
+        if self._activities.has("stroke"):
+            self._wished_paints.append(paint)
+        else:
+            self._wished_paints = [paint]
+            self._start_paint()
+
+    def _start_paint(self) -> None:
+        inversion, moves = self._session.inversion, dict(self._session.moves)
+        paint = self._wished_paints.pop(0)
+        activity = Activity("stroke", self.tr("Paint a colour"), inversion)
+        self._activities.start(activity, lambda: self._workshop.painted(inversion, moves, paint))
 
     def _start_pull(self) -> None:
         inversion, pull, end, gesture = self._wished_pull
@@ -150,12 +194,14 @@ class OpenHead(QObject):
             self.preview_restoration(*self._wished_preview)
         elif activity.kind == "pull" and self._session.inversion is activity.context[0]:
             self._take_pull(activity, result)
-        elif activity.kind in REMADE and self._session.inversion is activity.context:
+        elif activity.kind in REMADE and self._session.inversion is activity.context and result is not None:
             self._take_head(activity, result)
+        if activity.kind == "stroke" and self._wished_paints and not self._activities.has("stroke"):
+            self._start_paint()
 
     def _take_head(self, activity: Activity, result: Any) -> None:
         if activity.kind in FUSED_ANEW:
-            result = replace(result, keep=activity.context.keep)
+            result = replace(result, keep=activity.context.keep, colours=activity.context.colours)
         steps = {
             "fit": self.tr("Correct the fit"),
             "align": self.tr("Align by hand"),

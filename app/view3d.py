@@ -67,6 +67,9 @@ class View3D(QWidget):
     pulled = Signal(tuple, tuple, float)
     """A pull at the head, as it goes on: from where, to where, in widths of the square picture, and that picture's
     side in shorter sides of the viewport."""
+    pull_ended = Signal()
+    coloured = Signal(tuple, float, float)
+    """A stroke of colour: places and radius in widths of the square picture, and that picture's side as above."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +85,10 @@ class View3D(QWidget):
         self.canvas: QWidget | None = None
         self.divider = 0.5
         self.painting = ""
+        self.colour = QColor(170, 40, 60)
+        self.colour_radius = 0.02
+        """Of the brush of colours, in shorter sides of the viewport."""
+        self._over: QPointF | None = None
         self._stroke: list[QPointF] = []
         self._held: tuple[str, QPointF] | None = None
         self.setMinimumSize(320, 320)
@@ -215,6 +222,21 @@ class View3D(QWidget):
             painter.setBrush(colour)
             painter.drawEllipse(start, width, width)
 
+    def _paint_colour(self, painter: QPainter) -> None:
+        """The stroke of colour that is being drawn, and the brush where the mouse is."""
+        reach = self.colour_radius * self.shorter
+        colour = QColor(self.colour)
+        if len(self._stroke) > 1:
+            colour.setAlpha(190)
+            round_ends = (Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(QPen(colour, 2 * reach, *round_ends))
+            painter.drawPolyline(self._stroke)
+        if self._over is not None:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for ring, width in ((QColor(0, 0, 0, 130), 3.0), (self.colour, 1.6)):
+                painter.setPen(QPen(ring, width))
+                painter.drawEllipse(self._over, reach, reach)
+
     def paint_ground(self, painter: QPainter) -> None:
         """Paint what lies behind heads."""
         ground = QLinearGradient(0, 0, 0, self.height())
@@ -243,6 +265,8 @@ class View3D(QWidget):
         panes = self.panes()
         if self.painting == "pull":
             self._paint_pull(painter)
+        elif self.painting == "paint":
+            self._paint_colour(painter)
         elif self.painting:
             self._paint_kept(painter)
         if self.compare is Compare.SPLIT and not self.peeking:
@@ -323,7 +347,8 @@ class View3D(QWidget):
     def mousePressEvent(self, event) -> None:
         at = event.position()
         if self.painting and self._gesture(event) == "orbit" and not self._near_divider(at):
-            self._held, self._stroke = ("pull" if self.painting == "pull" else "paint", at), [at]
+            kind = {"pull": "pull", "paint": "colour"}.get(self.painting, "paint")
+            self._held, self._stroke, self._over = (kind, at), [at], at
             if self.painting == "pull":
                 self.pull_began.emit()
             self.update()
@@ -336,6 +361,9 @@ class View3D(QWidget):
 
     def mouseMoveEvent(self, event) -> None:
         at = event.position()
+        if self.painting == "paint":
+            self._over = at
+            self.update()
         if self._held is None:
             over = self._near_divider(at)
             self.setCursor(Qt.CursorShape.SplitHCursor if over else Qt.CursorShape.ArrowCursor)
@@ -343,7 +371,7 @@ class View3D(QWidget):
         gesture, last = self._held
         self._held = (gesture, at)
         right, down = (at.x() - last.x()) / self.shorter, (at.y() - last.y()) / self.shorter
-        if gesture == "paint":
+        if gesture in ("paint", "colour"):
             self._stroke.append(at)
             self.update()
         elif gesture == "pull":
@@ -364,12 +392,24 @@ class View3D(QWidget):
     def mouseReleaseEvent(self, event) -> None:
         stroke, self._stroke, held, self._held = self._stroke, [], self._held, None
         if held is not None and held[0] == "pull":
+            self.pull_ended.emit()
+            self.update()
+        elif held is not None and held[0] == "colour":
+            places = tuple(self.place_of(point) for point in stroke)
+            radius = self.colour_radius * self.shorter / self.longer
+            self.coloured.emit(places, radius, self.longer / self.shorter)
             self.update()
         elif stroke:
             places = tuple(self.place_of(point) for point in stroke)
             self.stroked.emit(places, BRUSH * self.shorter / self.longer, self.painting == "free")
         self.unsetCursor()
         event.accept()
+
+    def leaveEvent(self, event) -> None:
+        self._over = None
+        if self.painting == "paint":
+            self.update()
+        super().leaveEvent(event)
 
     def mouseDoubleClickEvent(self, event) -> None:
         if event.button() == Qt.MouseButton.LeftButton and not self._near_divider(event.position()):

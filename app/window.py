@@ -186,6 +186,7 @@ class MainWindow(QMainWindow):
         self.presets.failed.connect(self.show_error)
         self.edit_commands.failed.connect(self.show_error)
         self.view_commands.changed.connect(self._wish)
+        self.view_commands.tool_changed.connect(self.mend_commands.show_tool)
 
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""

@@ -81,6 +81,16 @@ class Pull:
     symmetric: bool
 
 
+@dataclass(frozen=True)
+class Paint:
+    """A stroke of colour: (x, y) places and radius in widths of the camera's square picture, sRGB in [0, 1]."""
+
+    camera: Camera
+    places: tuple[tuple[float, float], ...]
+    radius: float
+    colour: tuple[float, float, float]
+
+
 class Workshop:
     """The batch lane's own place: the engine and the model, loaded once."""
 
@@ -205,6 +215,18 @@ class Workshop:
         if held is None or held[0] is not inversion or held[1] is not pull:
             self._held = held = (inversion, pull, self.engine.gripped(inversion, moves, pull, model))
         return None if held[2] is None else self.engine.pulled(held[2], end, model)
+
+    def led(
+        self, inversion: Inversion, moves: Mapping[str, float], pull: Pull, end: tuple[float, float]
+    ) -> Steps:
+        """The inversion with a place led elsewhere by a descent; ends early once ``enough`` is set."""
+        self.enough.clear()
+        return (yield from self.engine.led(inversion, moves, pull, end, self.model(), self.enough.is_set))
+
+    def painted(self, inversion: Inversion, moves: Mapping[str, float], paint: Paint) -> Steps:
+        """The inversion that takes a stroke's colour, or None where the stroke lies beside the head."""
+        self.enough.clear()
+        return (yield from self.engine.painted(inversion, moves, paint, self.model(), self.enough.is_set))
 
     def brushed(self, inversion: Inversion, moves: Mapping[str, float], stroke: Stroke) -> Steps:
         """The inversion with a stroke of the brush that keeps the photo."""

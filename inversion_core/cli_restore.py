@@ -157,7 +157,7 @@ def dragged(
     """The inversion with the pull of a word X,Y:X,Y, in widths of the photo's view.
 
     Raises:
-        UsageError: the word is not of that form, or the head is not one person's of the bundled model.
+        UsageError: the word is not of that form, or the head takes no strokes.
         BadInput: there is no skin at the first place.
     """
     from inversion_core.strokes import gripped, pulled
@@ -168,11 +168,30 @@ def dragged(
         start = end = ()
     if len(start) != 2 or len(end) != 2 or not np.isfinite([*start, *end]).all():
         raise UsageError(f"{drag!r} is not of the form X,Y:X,Y.", "For example: --drag 0.5,0.6:0.5,0.57")
-    if model.card.kind != "heads" or inversion.blend is not None:
-        raise UsageError("This head cannot be pulled.", "Use one person's head of the bundled model.")
     camera = inversion.portrait.camera
+    if _descends(model, inversion, "pulled"):
+        from inversion_core.latent_strokes import ShapeStroke, obeying
+
+        if symmetric:
+            raise UsageError("--both-sides is for the bundled model.", "Pull the other side as well.")
+        return run(obeying(model, inversion, moves, camera, ShapeStroke(start, end)), "pull")
     grip = gripped(model, model.edit(inversion, moves), camera, start, symmetric=symmetric)
     return pulled(model, grip, end)
+
+
+def _descends(model: Any, inversion: Inversion, done: str) -> bool:
+    """Whether strokes are descents in codes, as on loaded generators of planes.
+
+    Raises:
+        UsageError: this head takes no strokes.
+    """
+    if model.card.kind in ("eg3d", "goae"):
+        return True
+    if model.card.kind != "heads" or inversion.blend is not None:
+        raise UsageError(
+            f"This head cannot be {done}.", "Use one person's head of the bundled, an EG3D or a GOAE model."
+        )
+    return False
 
 
 def painted(
@@ -184,7 +203,7 @@ def painted(
         radius: of the brush, in the same.
 
     Raises:
-        UsageError: the word is not of that form, or the head is not one person's of the bundled model.
+        UsageError: the word is not of that form, or the head takes no strokes.
         BadInput: nothing of the head lies there.
     """
     from PIL import ImageColor
@@ -202,9 +221,12 @@ def painted(
             f"{word!r} is not of the form X,Y[:X,Y…]=COLOUR.",
             "For example: --paint 0.47,0.62:0.53,0.62=#a02030",
         )
-    if model.card.kind != "heads" or inversion.blend is not None:
-        raise UsageError("This head cannot be painted.", "Use one person's head of the bundled model.")
     stroke = ColourStroke(tuple(points), radius, colour)
+    if _descends(model, inversion, "painted"):
+        from inversion_core.latent_strokes import obeying
+
+        found = run(obeying(model, inversion, moves, inversion.portrait.camera, stroke), "paint")
+        return found, "the stroke"
     return coloured(model, inversion, moves, inversion.portrait.camera, stroke)
 
 

@@ -29,9 +29,11 @@ PROBE = -0.05
 """Change of a logarithm by which is seen what of the picture follows a code; darker, as brightening spares light."""
 LEAST = 0.05
 """Share of the brush that must lie on the head."""
+SMALL, FINE = ("lips", "irises", "eye whites", "brows", "teeth"), 2.5
+"""Parts that are hard to hit, and how much more they are meant where they are hit."""
 EXACT = 0.01
 """Standard deviation of the logarithm of the colour under the stroke."""
-TINT = 0.15
+TINT = 0.2
 """Standard deviation of the skin's tint: what no skin has costs more than what skins have."""
 STRONGEST = 2.5
 """Largest logarithm of a tint."""
@@ -99,7 +101,7 @@ def coloured(
     meant = (follow * aim[..., None]).sum((0, 1)) / aim.sum()
     if meant.max() < LEAST:
         raise BadInput("There is nothing to paint at that place.", "Paint on the head.")
-    part = int(np.argmax(meant))
+    part = int(np.argmax([share * (FINE if PARTS[i] in SMALL else 1) for i, share in enumerate(meant)]))
     weight = follow[..., part] ** 2 * np.clip(2 * (1 - near), 0, 1)
     # Neither pupils and gaps between strands nor gloss are the colour of anything.
     bright = before.rgb.mean(-1)

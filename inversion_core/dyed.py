@@ -45,9 +45,13 @@ def dyed(
     apart = detail.hair_colour - detail.skin_colour
     size = float(apart @ apart)
     looks = np.clip((detail.photo - detail.skin_colour) @ apart / max(size, 1e-3), 0, 1)
+    # Gloss is grey: it looks as little like hair as skin does, and not like skin either.
+    hue = detail.photo / np.maximum(detail.photo.sum(-1, keepdims=True), 0.03)
+    grey = np.abs(hue - detail.skin_colour / detail.skin_colour.sum()).max(-1)
+    strand = np.maximum(smoothstep(looks, 0.0, 0.3), smoothstep(grey, 0.03, 0.07))
     # Where hair and skin differ, what looks like hair is hair out to its last strand.
     clear = float(smoothstep(np.float32(size), 0.01, 0.05))
-    cover = clear * smoothstep(mask, 0.02, 0.3) * np.maximum(inner * smoothstep(looks, 0.0, 0.3), looks)
+    cover = clear * smoothstep(mask, 0.02, 0.3) * np.maximum(inner * strand, looks)
     cover = cover + (1 - clear) * mask
     cover, inner = cover[..., None], inner[..., None]
     # What is half skin, half hair keeps its half of skin.

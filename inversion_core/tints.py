@@ -33,8 +33,8 @@ OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 31
 SMOOTHINGS = 6
 """Over the skin's modes: wrinkles and stubble of the scanned skins are not this person's."""
 MASK_SIZE = 512
-CLOSED = 41
-"""Pixels of the photo up to which a hole in its hair is closed."""
+GLOSS = 1200
+"""Pixels of the photo that a hole in its hair has at most to be gloss."""
 
 AnyHead = TypeVar("AnyHead", bound=Head)
 
@@ -57,19 +57,20 @@ class Tinted:
 
     Attributes:
         original: before; detail: after; tint: (3,) logarithms of the hair's tint.
-        parts: of :func:`parts_of`.
+        parts: of :func:`parts_of`; whole: the detail without holes in its hair.
     """
 
     original: PhotoDetail
     detail: PhotoDetail
     tint: NDArray[np.float32]
     parts: tuple[NDArray[np.float32], NDArray[np.float32]]
+    whole: PhotoDetail
 
     @classmethod
     def of(cls, template: HeadTemplate, detail: PhotoDetail, landmarks: NDArray[np.float32]) -> Tinted:
         """The detail as it is; see :func:`parts_of`."""
-        parts = parts_of(template, detail, landmarks)
-        return cls(detail, detail, np.zeros(3, np.float32), parts)
+        whole = without_holes(detail)
+        return cls(detail, whole, np.zeros(3, np.float32), parts_of(template, whole, landmarks), whole)
 
     @property
     def hair(self) -> NDArray[np.float32]:
@@ -85,8 +86,22 @@ class Tinted:
         if np.array_equal(tint, self.tint):
             return self
         if not tint.any():
-            return replace(self, detail=self.original, tint=tint.copy())
-        return replace(self, detail=dyed(self.original, self.hair, tint, on_atlas), tint=tint.copy())
+            return replace(self, detail=self.whole, tint=tint.copy())
+        return replace(self, detail=dyed(self.whole, self.hair, tint, on_atlas), tint=tint.copy())
+
+
+def without_holes(detail: PhotoDetail) -> PhotoDetail:
+    """The detail with small holes in the hair's mask filled: gloss that was not found to be hair."""
+    mask = detail.masks[..., 1]
+    count, pieces, sizes, _ = cv2.connectedComponentsWithStats((mask < 0.95).astype(np.uint8))
+    small = np.flatnonzero(sizes[:count, cv2.CC_STAT_AREA] < GLOSS)
+    holes = np.isin(pieces, small[small > 0]).astype(np.uint8)
+    if not holes.any():
+        return detail
+    rim = cv2.dilate(holes, np.ones((9, 9), np.uint8)).astype(np.float32)
+    masks = detail.masks.copy()
+    masks[..., 1] = np.maximum(mask, cv2.GaussianBlur(rim, (0, 0), 1.5))
+    return replace(detail, masks=masks)
 
 
 def skin_modes(template: HeadTemplate, field: CanonicalField) -> SkinModes:
@@ -127,12 +142,7 @@ def parts_of(
     inner = smoothstep(template.interior, 0.1, 0.4) * (1 - smoothstep(template.interior, 0.6, 0.8))
     chin = float(landmarks[CHIN, 1])
     shares = np.zeros((len(skin), len(PARTS)), np.float32)
-    hair = hair_share(template, detail)
-    # Gloss in the midst of hair is hair.
-    whole = cv2.morphologyEx(detail.masks[..., 1], cv2.MORPH_CLOSE, np.ones((CLOSED, CLOSED), np.uint8))
-    filled = smoothstep(sampled(whole[..., None], attributes[:, UV])[:, 0], 0.45, 0.95)
-    filled = filled * attributes[:, SEEN_STRAIGHT] * smoothstep(template.scalp, 0.3, 0.8)
-    hair = np.maximum(hair, filled) * skin * (template.interior < 0.75)
+    hair = hair_share(template, detail) * skin * (template.interior < 0.75)
     dressed = _unlike_skin(detail, attributes) * smoothstep(attributes[:, UV][:, 1], chin, chin + 0.04) * skin
     dressed = dressed * (1 - hair)
     left = 1 - hair - dressed

@@ -60,6 +60,7 @@ RANKS = (
         "restore",
         "strokes",
         "colour_strokes",
+        "latent_strokes",
         "several",
         "eg3d_model",
         "stylesdf_model",

@@ -57,6 +57,7 @@ class BallEngine:
         self.strokes: list = []
         self.previews: list = []
         self.grips: list = []
+        self.paints: list = []
         self.by_hand = False
 
     def load_model(self, path=None):
@@ -224,6 +225,21 @@ class BallEngine:
     def pulled(self, grip, end, model):
         self.gate.wait(5)
         return replace(grip[0], scores={"pulled": end[0] - grip[1].start[0]})
+
+    def led(self, inversion, moves, pull, end, model, enough):
+        for step in range(400):
+            yield Progress(step, 400, "descending", np.full((8, 8, 3), 90, np.uint8))
+            time.sleep(0.002)
+            if enough():
+                break
+        return replace(inversion, scores={"led": end[0] - pull.start[0]}, seconds=float(step))
+
+    def painted(self, inversion, moves, paint, model, enough):
+        yield Progress(0, 0, "painting")
+        self.gate.wait(5)
+        self.paints.append(paint)
+        painted = (*(inversion.colours if inversion.colours is not None else ()), paint.colour[0])
+        return None if paint.places[0][0] < 0.2 else replace(inversion, colours=np.array(painted))
 
     def models(self):
         return list(self.known_models)

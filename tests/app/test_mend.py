@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor
 
 from inversion_core.restoration import Restoration, Tint
 
@@ -100,6 +101,70 @@ def test_a_pull_follows_the_hand_and_is_one_step(qtbot, opened, engine):
     assert opened.viewport.painting == ""
 
 
+def _stroke(qtbot, view, start, end):
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(view, end)
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=end)
+
+
+def test_strokes_of_colour_wait_for_each_other_and_are_a_step_each(qtbot, opened, engine):
+    session, view, bar = opened.session, opened.viewport, opened.mend_commands.bar
+    steps = len(session.steps)
+    assert not bar.isVisibleTo(opened)
+    _act(opened, "paint")
+    assert bar.isVisibleTo(opened) and view.painting == "paint"
+    bar.swatches[1].click()
+    bar.size.setValue(50)
+    engine.gate.clear()
+    qtbot.wait(50)
+    middle, radius = QPoint(view.width() // 2, view.height() // 2), 0.05 * view.shorter / view.longer
+    _stroke(qtbot, view, middle, middle + QPoint(20, 0))
+    bar.take(QColor("#ff0000"))
+    _stroke(qtbot, view, middle, middle + QPoint(0, 20))
+    engine.gate.set()
+    qtbot.waitUntil(lambda: len(session.steps) == steps + 2, timeout=5000)
+    first, second = engine.paints
+    assert abs(first.radius - radius) < 1e-6
+    assert first.colour[0] == QColor("#d9b26a").redF() and second.colour == (1, 0, 0)
+    assert len(session.inversion.colours) == 2
+    session.undo()
+    assert len(session.inversion.colours) == 1
+    _act(opened, "pull")
+    assert not bar.isVisibleTo(opened) and not opened.actions_by_name["paint"].isChecked()
+    _act(opened, "pull")
+
+
+def test_a_fit_made_anew_keeps_the_colours(qtbot, opened, engine):
+    opened.controller.head.paint(((0.5, 0.5),), 0.02, (0.5, 0, 0), 1.0)
+    qtbot.waitUntil(lambda: opened.session.inversion.colours is not None, timeout=5000)
+    before = opened.session.inversion
+    opened.controller.head.correct(before.portrait.landmarks)
+    qtbot.waitUntil(lambda: opened.session.inversion is not before, timeout=5000)
+    assert opened.session.inversion.colours is before.colours
+    # Beside the head nothing is painted.
+    opened.controller.head.paint(((0.1, 0.5),), 0.02, (0.5, 0, 0), 1.0)
+    qtbot.waitUntil(lambda: len(engine.paints) == 2, timeout=5000)
+    opened.controller.batch.drain(5)
+    qtbot.wait(20)
+    assert opened.session.inversion.colours is before.colours
+
+
+def test_on_a_loaded_generator_a_pull_is_a_descent_that_can_be_stopped(qtbot, opened, engine):
+    engine.card.kind = "eg3d"
+    opened.session.set_move("smile", 0.5)
+    session, view = opened.session, opened.viewport
+    steps = len(session.steps)
+    _act(opened, "pull")
+    middle = QPoint(view.width() // 2, view.height() // 2)
+    _stroke(qtbot, view, middle, middle + QPoint(30, 0))
+    qtbot.waitUntil(lambda: view.sketch is not None, timeout=5000)
+    opened.status.stop.click()
+    qtbot.waitUntil(lambda: "led" in session.inversion.scores, timeout=5000)
+    assert abs(session.inversion.scores["led"] - 30 / view.longer) < 1e-6 and not engine.grips
+    assert session.inversion.seconds < 399 and len(session.steps) == steps + 1
+    _act(opened, "pull")
+
+
 def test_beside_the_head_there_is_nothing_to_pull(qtbot, opened, engine):
     before = opened.session.inversion
     opened.controller.head.begin_pull()
@@ -121,7 +186,7 @@ def test_refining_shows_how_far_it_is_and_keeps_the_best_when_stopped(qtbot, ope
     assert not action.isEnabled() and "converged" in action.toolTip()
     engine.card.kind = "eg3d"
     opened.session.set_move("smile", 0.5)
-    assert action.isEnabled() and not opened.actions_by_name["pull"].isEnabled()
+    assert action.isEnabled() and not opened.actions_by_name["pull_both"].isEnabled()
     _act(opened, "refine")
     qtbot.waitUntil(lambda: opened.viewport.sketch is not None, timeout=5000)
     opened.status.stop.click()

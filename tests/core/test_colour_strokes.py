@@ -14,7 +14,7 @@ from inversion_core.dyed import dyed
 from inversion_core.errors import BadInput, ProjectUnreadable, UsageError
 from inversion_core.landmark_tables import LEFT_IRIS, RIGHT_IRIS
 from inversion_core.project import Project, load_project, save_project
-from inversion_core.tints import PARTS, Tinted
+from inversion_core.tints import PARTS, Tinted, without_holes
 
 LOWER_LIP, CHEEK = 17, 50
 SIZE = 256
@@ -122,6 +122,15 @@ def test_hair_of_its_own_colour_stays_as_it_is(model, inversion):
     same = dyed(inversion.detail, kept.hair, np.full(3, 1e-6, np.float32))
     assert np.abs(same.photo - inversion.detail.photo).max() < 0.02
     assert np.abs(same.hair_texture - inversion.detail.hair_texture).max() < 0.02
+
+
+def test_gloss_in_the_midst_of_hair_is_hair_and_a_face_is_not(inversion):
+    masks = np.zeros_like(inversion.detail.masks)
+    masks[100:400, 100:400, 1] = 1
+    masks[200:220, 150:170, 1] = 0.7
+    masks[200:320, 250:350, 1] = 0
+    whole = without_holes(replace(inversion.detail, masks=masks)).masks[..., 1]
+    assert whole[210, 160] > 0.99 and whole[260, 300] == 0 and whole[50, 50] == 0
 
 
 def test_parts_share_every_place(model, inversion):
