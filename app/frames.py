@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage, QPainter
 from app.engine import Engine
 from app.jobs import Rest
 from app.orbit import tile
-from app.pictures import Look, drawn
+from app.pictures import OF_SURFACES, Look, drawn
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.task import Progress
@@ -171,14 +171,10 @@ class Studio:
                 if one.distances.volume is not known:
                     known = one.distances.volume
                     yield Progress(1, 2, "", preview(middle))
-        if request.look in (Look.CLAY, Look.NORMALS):
-            # The network's pictures have no normals; those of its coarse depths would be worse.
-            pair = (head.distances.volume, None if before is None else before.distances.volume)
-            traced = yield from self._finished(request, *pair, edited)
-            return replace(traced, head=head, before_head=before)
-        for one in (head, shown):
-            for _ in one.prepared(request.camera):
-                yield Rest(0)
+        if request.look not in OF_SURFACES:
+            for one in (head, shown):
+                for _ in one.prepared(request.camera):
+                    yield Rest(0)
         return (yield from self._finished(request, head, before, edited))
 
     def _finished(

@@ -28,6 +28,10 @@ class Look(Enum):
     WIRE = "wire"
 
 
+OF_SURFACES = (Look.CLAY, Look.NORMALS)
+"""Looks that show nothing but the surface's normals."""
+
+
 def picture(
     rendering: Rendering, look: Look, light: tuple[float, float] = (-0.6, 0.5), distance: float = 2.7
 ) -> QImage:
@@ -54,6 +58,9 @@ def drawn(
     distance: float,
 ) -> QImage:
     """The head through a camera in a look, (size, size); see :func:`picture` for the rest."""
+    if look in OF_SURFACES and hasattr(type(head), "distances"):
+        # Its network's pictures have no normals; those of their coarse depths would be worse.
+        head = head.distances.finished()
     rendering = engine.view(head, camera, size, samples)
     if look is Look.RELIT:
         rendering = engine.relit(rendering, inversion, light)
