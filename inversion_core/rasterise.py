@@ -45,8 +45,9 @@ def _rasterise(points, faces, face, weights, depth, bands):
     for band in nb.prange(bands):
         top = band * height // bands
         bottom = (band + 1) * height // bands
-        for f in range(faces.shape[0]):
-            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        # Unsigned numbers need no test whether they count from the end.
+        for f in range(np.uintp(len(faces))):
+            i, j, k = np.uintp(faces[f, 0]), np.uintp(faces[f, 1]), np.uintp(faces[f, 2])
             ay, by, cy = points[i, 1], points[j, 1], points[k, 1]
             low = min(ay, by, cy)
             high = max(ay, by, cy)
@@ -67,14 +68,14 @@ def _rasterise(points, faces, face, weights, depth, bands):
                 continue
             inverse = 1.0 / area
             ia, ib, ic = 1.0 / az, 1.0 / bz, 1.0 / cz
-            for y in range(y0, y1 + 1):
+            for y in range(np.uintp(y0), np.uintp(y1 + 1)):
                 py = y + 0.5
-                for x in range(x0, x1 + 1):
+                for x in range(np.uintp(x0), np.uintp(x1 + 1)):
                     px = x + 0.5
                     w1 = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) * inverse
                     w2 = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) * inverse
                     w0 = 1.0 - w1 - w2
-                    if w0 < -1e-6 or w1 < -1e-6 or w2 < -1e-6:
+                    if min(w0, w1, w2) < -1e-6:
                         continue
                     z = 1.0 / (w0 * ia + w1 * ib + w2 * ic)
                     if z < depth[y, x]:
