@@ -1,11 +1,13 @@
 """Heads with cached distances in the viewport: what comes when, and what newer wishes leave undone."""
 
+import time
 from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from app.drawing import Drawing
 from app.engine import InversionCore
 from app.frames import Frame, Request, Studio
 from app.jobs import Rest
@@ -121,3 +123,36 @@ def test_looks_and_the_head_before(studio, request_for, look, steps):
         one, other = pixels(shown.image), pixels(shown.before)
         assert one.shape == other.shape and np.abs(one.astype(int) - other).mean() < 2
     assert studio.engine.head.steps == steps and frame.head is not None and frame.image.width() == 96
+
+
+def test_a_hand_that_moves_faster_than_pictures_sees_pictures(qtbot, request_for):
+    class Sluggish(SlowEngine):
+        def edit(self, inversion, moves, model):
+            return object()
+
+        def view(self, head, camera, size, samples=1):
+            time.sleep(0.03)
+            return ball_volume(cells=8).view(camera, 8)
+
+        def gl_draws(self, head, volumes):
+            return False
+
+    drawing, frames = Drawing(Sluggish()), []
+    drawing.frame_ready.connect(frames.append)
+    try:
+        for n in range(60):
+            drawing.ask(request_for(0.01 * n))
+            qtbot.wait(8)
+        assert len(frames) > 5 and len({frame.request.camera.angles for frame in frames}) > 5
+        last = request_for(1.0)
+        drawing.ask(last)
+        qtbot.waitUntil(lambda: frames[-1].final and frames[-1].request is last, timeout=20_000)
+        # Cancelled from elsewhere, the next wish is heard nonetheless.
+        drawing.ask(request_for(0.5))
+        drawing.ask(request_for(0.6))
+        drawing.lane.cancel()
+        drawing.ask(last)
+        qtbot.waitUntil(lambda: frames[-1].final and frames[-1].request is last, timeout=20_000)
+        assert drawing.lane.drain(5)
+    finally:
+        drawing.lane.close()
