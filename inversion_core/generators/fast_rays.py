@@ -1,7 +1,8 @@
 """A triplane's rays on processors: the sums of :func:`inversion_core.generators.triplane.render_rays`, in less time.
 
-Plane features are gathered with channels side by side, colours are decoded only where they count, and a ray's
-colour is one weighted sum. Only for pictures without gradients; the exact functions stay where they are.
+A ray is taken from its first sample to its colour by one thread, so that what passes between the steps stays in the
+nearest cache; rays that are neighbours in the picture follow each other, as they read the same parts of the planes.
+Colours are decoded only where they count. Only for pictures without gradients; the exact functions stay where they are.
 """
 
 from __future__ import annotations
@@ -16,58 +17,17 @@ from torch import Tensor
 
 from inversion_core.compiled import parallel
 from inversion_core.generators.triplane import OSGDecoder, VolumeSettings
+from inversion_core.generators.vectors import PANEL, ROWS, blend, product
 from inversion_core.volume import box_limits, stratified_depths
 
-RAYS_AT_ONCE = 512
-"""Rays whose samples pass through the decoder together: few enough to stay near the processor."""
+NEIGHBOURS = 8
+"""Side of the squares of rays that a thread takes one after the other."""
 NEGLIGIBLE = 2e-6
 """Samples that count less than this in their ray's colour are not decoded."""
-WORTH_PICKING = 0.7
-"""Samples are picked out for decoding when no more than this share of them counts."""
+CORNERS = 12
+"""Values of the planes that a sample is blended from."""
 
-
-@parallel
-def _gather(planes, origins, directions, depths, scale, out):
-    """Sums of the three planes' features at each sample; ``planes`` (3, H, W, C), zeros beyond."""
-    height, width, channels = planes.shape[1:]
-    for ray in nb.prange(depths.shape[0]):
-        at = np.empty(3, np.float32)
-        for sample in range(depths.shape[1]):
-            row = ray * depths.shape[1] + sample
-            for n in range(3):
-                at[n] = (origins[ray, n] + depths[ray, sample] * directions[ray, n]) * scale
-            for c in range(channels):
-                out[row, c] = 0
-            for plane in range(3):
-                across = at[2] if plane == 2 else at[0]
-                down = at[1] if plane == 0 else (at[2] if plane == 1 else at[0])
-                x = ((across + 1) * width - 1) * np.float32(0.5)
-                y = ((down + 1) * height - 1) * np.float32(0.5)
-                if not (-1 < x < width and -1 < y < height):
-                    continue
-                left, top = math.floor(x), math.floor(y)
-                a, b = np.float32(x - left), np.float32(y - top)
-                if 0 <= left < width - 1 and 0 <= top < height - 1:
-                    s00, s01, s10, s11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
-                    for c in range(channels):
-                        above = s00 * planes[plane, top, left, c] + s01 * planes[plane, top, left + 1, c]
-                        low = (
-                            s10 * planes[plane, top + 1, left, c] + s11 * planes[plane, top + 1, left + 1, c]
-                        )
-                        out[row, c] += above + low
-                    continue
-                for dy in range(2):
-                    j = top + dy
-                    if j < 0 or j >= height:
-                        continue
-                    share_y = b if dy else 1 - b
-                    for dx in range(2):
-                        i = left + dx
-                        if i < 0 or i >= width:
-                            continue
-                        share = share_y * (a if dx else 1 - a)
-                        for c in range(channels):
-                            out[row, c] += share * planes[plane, j, i, c]
+_blended, _wide, _narrow = blend(CORNERS), product(PANEL), product(16)
 
 
 @nb.njit(inline="always", fastmath=True)
@@ -90,108 +50,193 @@ def _exponentials(values, whole, powers):
         values[n] *= powers[n]
 
 
-@parallel
-def _softplus(hidden, bias, weight, first, out):
-    """Softplus of ``hidden + bias`` in place, and its products with ``weight`` plus ``first``."""
-    width = hidden.shape[1]
-    for row in nb.prange(hidden.shape[0]):
-        small, whole = np.empty(width, np.float32), np.empty(width, np.int32)
-        for n in range(width):
-            hidden[row, n] += bias[n]
-            small[n] = -abs(hidden[row, n])
-        _exponentials(small, whole, whole.view(np.float32))
-        total = first
-        for n in range(width):
-            # log(1 + t) = 2 artanh(t / (2 + t)), whose series is short for t up to 1.
-            s = small[n] / (np.float32(2) + small[n])
-            q = s * s
-            series = np.float32(2 / 11) * q + np.float32(2 / 9)
-            series = ((series * q + np.float32(2 / 7)) * q + np.float32(2 / 5)) * q + np.float32(2 / 3)
-            value = max(hidden[row, n], np.float32(0)) + s * (np.float32(2) + q * series)
-            hidden[row, n] = value
-            total += value * weight[n]
-        out[row] = total
+@nb.njit(inline="always", fastmath=True)
+def _log_1_plus(t):
+    """log(1 + t) for t in [0, 1]: 2 artanh(t / (2 + t)), whose series is short."""
+    s = t / (np.float32(2) + t)
+    q = s * s
+    series = np.float32(2 / 11) * q + np.float32(2 / 9)
+    series = ((series * q + np.float32(2 / 7)) * q + np.float32(2 / 5)) * q + np.float32(2 / 3)
+    return s * (np.float32(2) + q * series)
 
 
 @nb.njit(inline="always", fastmath=True)
-def _alpha(sigma, delta):
-    middle = sigma - 1
-    density = middle + math.log1p(math.exp(-middle)) if middle > 0 else math.log1p(math.exp(middle))
-    # Rounded as the plain code's: what is emptier than float32 can tell is exactly empty.
-    return 1 - float(np.float32(math.exp(-density * delta)))
+def _places(x, y, size, plane, places, shares):
+    """The four corners round (x, y) of one plane; what lies outside counts nothing."""
+    height, width, channels = size
+    left, top = math.floor(x), math.floor(y)
+    a, b = np.float32(x - left), np.float32(y - top)
+    for corner in range(4):
+        i, j = left + (corner & 1), top + (corner >> 1)
+        share = (a if corner & 1 else 1 - a) * (b if corner >> 1 else 1 - b)
+        inside = 0 <= i < width and 0 <= j < height
+        shares[4 * plane + corner] = share if inside else np.float32(0)
+        place = ((plane * height + j) * width + i) * channels
+        places[4 * plane + corner] = place if inside else 0
+
+
+@nb.njit(inline="always", fastmath=True)
+def _weigh(depths, sigmas, powers, whole, weights):
+    """How much each interval between neighbouring samples counts; ``powers`` and ``whole`` are for scratch."""
+    count = len(depths) - 1
+    scratch, number = powers[:count], whole[:count]
+    for n in range(count):
+        scratch[n] = -abs((sigmas[n] + sigmas[n + 1]) * np.float32(0.5) - np.float32(1))
+    _exponentials(scratch, number, number.view(np.float32))
+    for n in range(count):
+        middle = (sigmas[n] + sigmas[n + 1]) * np.float32(0.5) - np.float32(1)
+        density = max(middle, np.float32(0)) + _log_1_plus(scratch[n])
+        scratch[n] = -density * (depths[n + 1] - depths[n])
+    _exponentials(scratch, number, number.view(np.float32))
+    light = 1.0
+    for n in range(count):
+        # In float32, as the plain code's: what is emptier than it can tell is exactly empty.
+        alpha = float(np.float32(1) - scratch[n])
+        weights[n] = alpha * light
+        light *= 1 - alpha + 1e-10
+
+
+@nb.njit(inline="always", fastmath=True)
+def _draw(depths, weights, u, cdf, out):
+    """Where the fine samples lie; see :func:`inversion_core.volume.importance_depths`."""
+    count, total = len(depths), 0.0
+    cdf[0] = 0.0
+    for i in range(1, count - 2):
+        before = weights[i - 1]
+        first, second = max(before, weights[i]), max(weights[i], weights[i + 1])
+        total += 0.5 * (first + second) + 0.01 + 1e-5
+        cdf[i] = total
+    index = 0
+    for k in range(len(u)):
+        while index < count - 2 and cdf[index] <= u[k] * total:
+            index += 1
+        below, above = max(index - 1, 0), min(index, count - 3)
+        low = 0.5 * (depths[below] + depths[below + 1])
+        high = 0.5 * (depths[above] + depths[above + 1])
+        width = (cdf[above] - cdf[below]) / total
+        if width < 1e-5:
+            width = 1.0
+        out[k] = low + (u[k] - cdf[below] / total) / width * (high - low)
+
+
+@nb.njit(inline="always")
+def _merge(depths, coarse, order):
+    """Which sample comes first, second …: both passes ascend already, but for rounding."""
+    i, j, count = 0, coarse, len(depths)
+    for n in range(count):
+        if j >= count or (i < coarse and depths[i] <= depths[j]):
+            order[n], i = i, i + 1
+        else:
+            order[n], j = j, j + 1
+    for n in range(1, count):
+        m = n
+        while m > 0 and depths[order[m - 1]] > depths[order[m]]:
+            order[m - 1], order[m] = order[m], order[m - 1]
+            m -= 1
 
 
 @parallel
-def _draw(depths, sigmas, u, out):
-    """Where the fine samples of each ray lie; see :func:`inversion_core.volume.importance_depths`."""
-    count, fine = depths.shape[1], u.shape[1]
-    for ray in nb.prange(depths.shape[0]):
-        weights, cdf = np.empty(count + 1), np.empty(count - 2)
-        light = 1.0
-        weights[0] = weights[count] = -1.0
-        for i in range(count - 1):
-            delta = depths[ray, i + 1] - depths[ray, i]
-            alpha = _alpha((sigmas[ray, i] + sigmas[ray, i + 1]) * 0.5, delta)
-            weights[i + 1] = alpha * light
-            light *= 1 - alpha + 1e-10
-        total = 0.0
-        cdf[0] = 0.0
-        for i in range(1, count - 2):
-            first = max(weights[i], weights[i + 1])
-            second = max(weights[i + 1], weights[i + 2])
-            total += 0.5 * (first + second) + 0.01 + 1e-5
-            cdf[i] = total
-        for i in range(count - 2):
-            cdf[i] /= total
-        for k in range(fine):
-            index = np.searchsorted(cdf, u[ray, k], side="right")
-            below, above = max(index - 1, 0), min(index, count - 3)
-            low = 0.5 * (depths[ray, below] + depths[ray, below + 1])
-            high = 0.5 * (depths[ray, above] + depths[ray, above + 1])
-            width = cdf[above] - cdf[below]
-            if width < 1e-5:
-                width = 1.0
-            out[ray, k] = low + (u[ray, k] - cdf[below]) / width * (high - low)
-
-
-@parallel
-def _shares(depths, sigmas, shares, depth, opacity):
-    """How much each sample counts in its ray's colour: half of each interval that it bounds."""
-    count = depths.shape[1]
-    for ray in nb.prange(depths.shape[0]):
-        order = np.argsort(depths[ray])
-        light, total, far = 1.0, 0.0, 0.0
-        for n in range(count):
-            shares[ray, n] = 0
-        for n in range(count - 1):
-            i, j = order[n], order[n + 1]
-            delta = depths[ray, j] - depths[ray, i]
-            alpha = _alpha((sigmas[ray, i] + sigmas[ray, j]) * 0.5, delta)
-            weight = alpha * light
-            light *= 1 - alpha + 1e-10
-            shares[ray, i] += 0.5 * weight
-            shares[ray, j] += 0.5 * weight
-            total += weight
-            far += weight * 0.5 * (depths[ray, i] + depths[ray, j])
-        opacity[ray] = total
-        depth[ray] = far / total if total > 0 else np.inf
-
-
-@parallel
-def _summed(colours, bias, shares, places, out):
-    """Add sigmoids of samples times their shares to (R, C); ``places`` (R, S) rows of colours, -1 for none."""
-    width = out.shape[1]
-    for ray in nb.prange(shares.shape[0]):
-        value, whole = np.empty(width, np.float32), np.empty(width, np.int32)
-        powers = whole.view(np.float32)
-        for sample in range(shares.shape[1]):
-            row, share = places[ray, sample], shares[ray, sample]
-            if row >= 0:
-                for c in range(width):
-                    value[c] = -(colours[row, c] + bias[c])
-                _exponentials(value, whole, powers)
-                for c in range(width):
-                    out[ray, c] += share / (np.float32(1) + value[c])
+def _render(planes, size, scale, rays, place, depths, u, hidden_layer, sigma_layer, colour_layer, out):
+    """Both passes of all rays; ``rays`` (tasks, rays) numbers, -1 for none."""
+    height, width, channels = size
+    origins, directions = place
+    hidden_weight, hidden_bias = hidden_layer
+    sigma_weight, sigma_bias = sigma_layer
+    colour_weight, colour_bias, panel = colour_layer
+    colours, ends = out
+    coarse, fine, inner, outer = depths.shape[1], len(u), len(hidden_bias), len(colour_bias)
+    # Products take ROWS rows at once: each pass has some to spare.
+    second = (coarse + ROWS - 1) // ROWS * ROWS
+    rows = second + (fine + ROWS - 1) // ROWS * ROWS
+    count = coarse + fine
+    for task in nb.prange(len(rays)):
+        features = np.zeros(max(second, rows - second) * channels, np.float32)
+        hidden = np.empty(rows * inner, np.float32)
+        places, shares = np.empty(CORNERS, np.int64), np.empty(CORNERS, np.float32)
+        whole, powers = (
+            np.empty(max(inner, count, ROWS * outer), np.int32),
+            np.empty(max(inner, count, ROWS * outer), np.float32),
+        )
+        at, raw = np.empty(count, np.float32), np.empty(count, np.float32)
+        ordered_at, ordered_raw = np.empty(count, np.float32), np.empty(count, np.float32)
+        weights, cdf, order = np.empty(count), np.empty(count), np.empty(count, np.int64)
+        counted, point = np.empty(rows, np.float32), np.empty(3, np.float32)
+        for ray in rays[task]:
+            if ray < 0:
+                continue
+            for n in range(coarse):
+                at[n] = depths[ray, n]
+            for part in range(2 if fine else 1):
+                start, row = (coarse, second) if part else (0, 0)
+                many = fine if part else coarse
+                if part:
+                    _weigh(at[:coarse], raw[:coarse], powers, whole, weights)
+                    _draw(at[:coarse], weights, u, cdf, at[coarse:])
+                for n in range(many):
+                    for axis in range(3):
+                        distance = at[start + n]
+                        point[axis] = (origins[ray, axis] + distance * directions[ray, axis]) * scale
+                    for plane in range(3):
+                        across = point[2] if plane == 2 else point[0]
+                        down = point[1] if plane == 0 else (point[2] if plane == 1 else point[0])
+                        # Far outside is as empty as just outside.
+                        x = min(max(((across + 1) * width - 1) * np.float32(0.5), -2.0), width + 1.0)
+                        y = min(max(((down + 1) * height - 1) * np.float32(0.5), -2.0), height + 1.0)
+                        _places(x, y, size, plane, places, shares)
+                    _blended(planes, places, shares, features, n * channels, channels)
+                for n in range(0, many, ROWS):
+                    for part_of in range(inner // panel[0]):
+                        a, c = n * channels, (row + n) * inner + part_of * panel[0]
+                        b = part_of * channels * panel[0]
+                        if panel[0] == PANEL:
+                            _wide(features, a, channels, hidden_weight, b, hidden, c, inner, channels)
+                        else:
+                            _narrow(features, a, channels, hidden_weight, b, hidden, c, inner, channels)
+                for n in range(many):
+                    value = hidden[(row + n) * inner : (row + n + 1) * inner]
+                    small, number = powers[:inner], whole[:inner]
+                    for m in range(inner):
+                        value[m] += hidden_bias[m]
+                        small[m] = -abs(value[m])
+                    _exponentials(small, number, number.view(np.float32))
+                    total = sigma_bias
+                    for m in range(inner):
+                        value[m] = max(value[m], np.float32(0)) + _log_1_plus(small[m])
+                        total += value[m] * sigma_weight[m]
+                    raw[start + n] = total
+            _merge(at, coarse, order)
+            for n in range(count):
+                ordered_at[n], ordered_raw[n] = at[order[n]], raw[order[n]]
+            _weigh(ordered_at, ordered_raw, powers, whole, weights)
+            total, far = 0.0, 0.0
+            for n in range(rows):
+                counted[n] = 0
+            for n in range(count - 1):
+                total += weights[n]
+                far += weights[n] * 0.5 * (ordered_at[n] + ordered_at[n + 1])
+                for m in range(2):
+                    sample = order[n + m]
+                    counted[sample if sample < coarse else sample - coarse + second] += 0.5 * weights[n]
+            ends[ray, 0] = far / total if total > 0 else np.inf
+            ends[ray, 1] = total
+            ends[ray, 2], ends[ray, 3] = ordered_at[0], ordered_at[count - 1]
+            colour = colours[ray]
+            value, number = powers[: ROWS * outer], whole[: ROWS * outer]
+            for n in range(0, rows, ROWS):
+                most = np.float32(0)
+                for m in range(ROWS):
+                    most = max(most, counted[n + m])
+                if most <= NEGLIGIBLE:
+                    continue
+                for c in range(0, outer, 16):
+                    _narrow(hidden, n * inner, inner, colour_weight, c * inner, value, c, outer, inner)
+                for m in range(ROWS):
+                    for c in range(outer):
+                        value[m * outer + c] = -(value[m * outer + c] + colour_bias[c])
+                _exponentials(value, number, number.view(np.float32))
+                for m in range(ROWS):
+                    for c in range(outer):
+                        colour[c] += counted[n + m] / (np.float32(1) + value[m * outer + c])
 
 
 class FastRays:
@@ -199,78 +244,81 @@ class FastRays:
 
     def __init__(self, planes: Tensor, decoder: OSGDecoder, settings: VolumeSettings) -> None:
         """Take planes (1, 3, C, H, W) on the processor."""
-        self.planes = planes[0].permute(0, 2, 3, 1).contiguous().numpy()
-        self.settings = settings
+        _, _, channels, *size = planes.shape
+        self.settings, self.colours = settings, decoder.net[2].weight.shape[0] - 1
+        padded = planes[0].new_zeros(3, *size, _full(channels))
+        padded[..., :channels] = planes[0].permute(0, 2, 3, 1)
+        self.planes, self.size = padded.numpy().reshape(-1), (*size, padded.shape[-1])
         first, last = decoder.net[0], decoder.net[2]
         weight, bias = last.weight * last.weight_gain, last.bias * last.bias_gain
+        inner = _full(len(first.weight))
+        panel = PANEL if inner % PANEL == 0 else 16
         # The mean of the planes is their sum with a third of the weights.
-        self.hidden = _columns(first.weight * (first.weight_gain / 3)), (first.bias * first.bias_gain).numpy()
-        self.sigma = weight[0].numpy().copy(), np.float32(bias[0].item())
-        self.colour = _columns(weight[1:]), bias[1:].numpy().copy()
+        into = _panels(first.weight * (first.weight_gain / 3), padded.shape[-1], inner, panel)
+        self.hidden = into, _row(first.bias * first.bias_gain, inner)
+        self.sigma = _row(weight[0], inner), np.float32(bias[0].item())
+        outer = _full(self.colours)
+        self.colour = _panels(weight[1:], inner, outer, 16), _row(bias[1:], outer), (panel,)
 
     def render(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Colours (M, C) in [-1, 1], depths (M,) and opacities (M,) of rays (M, 3), in the middle of strata."""
-        settings = self.settings
+        settings, many = self.settings, len(origins)
         near, far = settings.ray_start, settings.ray_end
         if near is None or far is None:
             near, far = box_limits(origins[None], directions[None], settings.box_warp)
-        coarse, fine = settings.depth_resolution, settings.depth_resolution_importance
-        u = np.ascontiguousarray(
-            np.broadcast_to((np.arange(fine, dtype=np.float32) + 0.5) / max(fine, 1), (RAYS_AT_ONCE, fine))
+        fine = settings.depth_resolution_importance
+        jitter = torch.full((1, many, settings.depth_resolution, 1), 0.5)
+        depths = stratified_depths(near, far, jitter, settings.disparity_space_sampling)[0, ..., 0]
+        out = np.zeros((many, len(self.colour[1])), np.float32), np.empty((many, 4), np.float32)
+        _render(
+            self.planes,
+            self.size,
+            np.float32(2 / settings.box_warp),
+            _neighbours(many),
+            (origins.contiguous().numpy(), directions.contiguous().numpy()),
+            depths.contiguous().numpy(),
+            (np.arange(fine, dtype=np.float32) + np.float32(0.5)) / max(fine, 1),
+            self.hidden,
+            self.sigma,
+            self.colour,
+            out,
         )
-        parts, nearest, farthest = [], np.inf, -np.inf
-        for start in range(0, len(origins), RAYS_AT_ONCE):
-            rays = slice(start, start + RAYS_AT_ONCE)
-            limits = (near[:, rays], far[:, rays]) if isinstance(near, Tensor) else (near, far)
-            count = len(origins[rays])
-            jitter = torch.full((1, count, coarse, 1), 0.5)
-            depths = stratified_depths(*limits, jitter, settings.disparity_space_sampling)[0, ..., 0]
-            depths = np.ascontiguousarray(depths.numpy())
-            place = (origins[rays].numpy(), directions[rays].numpy())
-            part, span = self._chunk(place, depths, u[:count])
-            parts.append(part)
-            nearest, farthest = min(nearest, span[0]), max(farthest, span[1])
-        colours, depth, opacity = (np.concatenate(list(column)) for column in zip(*parts, strict=True))
-        depth = np.nan_to_num(depth, posinf=farthest).clip(nearest, farthest)
-        return torch.from_numpy(colours), torch.from_numpy(depth), torch.from_numpy(opacity)
-
-    def _decoded(self, place, depths: NDArray) -> tuple[NDArray, NDArray]:
-        """The decoder's hidden values (R·S, hidden) and raw densities (R, S)."""
-        features = np.empty((depths.size, self.planes.shape[-1]), np.float32)
-        _gather(self.planes, *place, depths, np.float32(2 / self.settings.box_warp), features)
-        weight, bias = self.hidden
-        hidden, sigmas = features @ weight, np.empty(depths.size, np.float32)
-        _softplus(hidden, bias, *self.sigma, sigmas)
-        return hidden, sigmas.reshape(depths.shape)
-
-    def _chunk(self, place, depths: NDArray, u: NDArray):
-        passes = [self._decoded(place, depths)]
-        both, sigmas = depths, passes[0][1]
-        if u.shape[1]:
-            drawn = np.empty(u.shape, np.float32)
-            _draw(depths, sigmas, u, drawn)
-            passes.append(self._decoded(place, drawn))
-            both, sigmas = np.concatenate([depths, drawn], 1), np.concatenate([sigmas, passes[1][1]], 1)
-        shares = np.empty_like(both)
-        depth, opacity = np.empty(len(depths), np.float32), np.empty(len(depths), np.float32)
-        _shares(both, sigmas, shares, depth, opacity)
-        weight, bias = self.colour
-        colours = np.zeros((len(depths), weight.shape[1]), np.float32)
-        for (rows, _), own in zip(passes, np.split(shares, [depths.shape[1]], axis=1), strict=False):
-            counted = own > NEGLIGIBLE
-            places = np.arange(own.size).reshape(own.shape)
-            if counted.mean() < WORTH_PICKING:
-                rows = rows[counted.ravel()]
-                places = np.where(counted, np.cumsum(counted).reshape(own.shape) - 1, -1)
-            if len(rows):
-                _summed(rows @ weight, bias, np.ascontiguousarray(own), places, colours)
+        depth, opacity, nearest, farthest = out[1].T
         # sigmoid * 1.002 - 0.001, then from [0, 1] to [-1, 1].
         total = opacity[:, None]
-        colours = (colours * np.float32(1.002) - np.float32(0.001) * total) * 2 - 1
-        if self.settings.white_back:
+        colours = (out[0][:, : self.colours] * np.float32(1.002) - np.float32(0.001) * total) * 2 - 1
+        if settings.white_back:
             colours += 2 * (1 - total)
-        return (colours, depth, opacity), (both.min(), both.max())
+        depth = depth.clip(nearest.min(), farthest.max())
+        return torch.from_numpy(colours), torch.from_numpy(depth), torch.from_numpy(opacity.copy())
 
 
-def _columns(weight: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(weight.t().numpy())
+def _neighbours(many: int) -> NDArray[np.int64]:
+    """Numbers of rays of a square picture in small squares (tasks, rays), -1 for none; of others in rows."""
+    side, square = math.isqrt(many), NEIGHBOURS**2
+    if side * side != many:
+        rays = np.full(-(-many // square) * square, -1)
+        rays[:many] = np.arange(many)
+        return rays.reshape(-1, square)
+    across = -(-side // NEIGHBOURS)
+    rays = np.full((across * NEIGHBOURS, across * NEIGHBOURS), -1)
+    rays[:side, :side] = np.arange(many).reshape(side, side)
+    split = rays.reshape(across, NEIGHBOURS, across, NEIGHBOURS).swapaxes(1, 2)
+    return np.ascontiguousarray(split).reshape(-1, square)
+
+
+def _full(count: int) -> int:
+    return -(-count // 16) * 16
+
+
+def _panels(weight: Tensor, given: int, channels: int, panel: int) -> NDArray[np.float32]:
+    """Weights (out, in) as flat (channels / panel, given, panel), zeros where there are none."""
+    full = np.zeros((given, channels), np.float32)
+    full[: weight.shape[1], : weight.shape[0]] = weight.t().numpy()
+    return np.ascontiguousarray(full.reshape(given, -1, panel).swapaxes(0, 1)).ravel()
+
+
+def _row(values: Tensor, count: int) -> NDArray[np.float32]:
+    full = np.zeros(count, np.float32)
+    full[: len(values)] = values.numpy()
+    return full

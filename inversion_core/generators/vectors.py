@@ -1,4 +1,4 @@
-"""Two steps of compiled loops, written out in the processor's vectors: products of matrices and fixed sums of rows.
+"""Three steps of compiled loops, written out in the processor's vectors: products of matrices and fixed sums of rows.
 
 A compiler that is given plain loops keeps their sums in memory; these keep them in registers, and reach the speed of
 the libraries for matrices on blocks that are too small to hand over to one. Arrays are float32, flat, and ``at`` is the
@@ -111,6 +111,42 @@ def combination(matrix: Sequence[Sequence[float]]) -> Callable[..., None]:
     return combine
 
 
+def blend(terms: int) -> Callable[..., None]:
+    """A step ``(a, places, shares, c, c_at, count)``: c = the sum of shares times rows of a at ``places``.
+
+    ``count`` is a multiple of 16; places are int64, shares float32, ``terms`` of each.
+    """
+    if intrinsic is None:
+        return _plain_blend
+
+    @intrinsic
+    def add_up(typing, a, places, shares, c, c_at, count):
+        signature = types.void(a, places, shares, c, *[types.int64] * 2)
+
+        def written(context, builder, signature, arguments):
+            array, places, shares = (
+                context.make_array(signature.args[n])(context, builder, arguments[n]).data for n in range(3)
+            )
+            out, count = _start(context, builder, signature, arguments, 3), arguments[5]
+            rows = [
+                builder.gep(array, [builder.load(builder.gep(places, [_index()(n)]))]) for n in range(terms)
+            ]
+            factors = [
+                _spread(builder, builder.load(builder.gep(shares, [_index()(n)]))) for n in range(terms)
+            ]
+            lanes = _index()(LANES)
+            with cgutils.for_range_slice(builder, _index()(0), count, lanes, intp=_index()) as (column, _):
+                total = ir.Constant(_vector(), [0.0] * LANES)
+                for row, factor in zip(rows, factors, strict=True):
+                    total = _added(builder, factor, _loaded(builder, builder.gep(row, [column])), total)
+                _stored(builder, total, builder.gep(out, [column]))
+            return context.get_dummy_value()
+
+        return signature, written
+
+    return add_up
+
+
 def _vector():
     return ir.VectorType(ir.FloatType(), LANES)
 
@@ -170,3 +206,9 @@ def _plain_combination(matrix):
         _rows_of(c, c_at, c_step, factors.shape[0], count)[:] = found
 
     return combine
+
+
+def _plain_blend(a, places, shares, c, c_at, count):
+    c[c_at : c_at + count] = sum(
+        share * a[place : place + count] for place, share in zip(places, shares, strict=True)
+    )

@@ -5,11 +5,13 @@ import pytest
 import torch
 
 from inversion_core.camera import Camera
-from inversion_core.generators import half_superres
+from inversion_core.generators import fast_rays, half_superres
 from inversion_core.generators.eg3d import EG3DSettings, TriPlaneGenerator
 from inversion_core.generators.fast_eg3d import FastView
+from inversion_core.generators.fast_rays import FastRays
 from inversion_core.generators.triplane import VolumeSettings
 from inversion_core.samples import label_of
+from inversion_core.volume import camera_rays
 
 SMALL = {"z_dim": 8, "w_dim": 16, "plane_resolution": 16, "plane_channels": 8, "channel_base": 64}
 
@@ -52,6 +54,21 @@ def test_rays_are_those_of_the_plain_generator(case):
         torch.testing.assert_close(one, other, atol=2e-4, rtol=1e-4)
     # Something is seen, and not the same everywhere.
     assert expected[2].max() > 0.1 and expected[0].std() > 0.01
+
+
+@pytest.mark.parametrize("many", [1, 7, 64, 289, 1000])
+def test_every_ray_is_taken_once(many):
+    rays = fast_rays._neighbours(many)
+    assert np.array_equal(np.sort(rays[rays >= 0]), np.arange(many))
+
+
+def test_rays_that_are_no_picture_are_the_same_rays():
+    generator, planes, _ = made()
+    rays = FastRays(planes, generator.decoder, generator.settings.volume)
+    c = label_of(Camera.orbit(0.3, -0.2), generator)
+    origins, directions = camera_rays(c[:, :16].reshape(-1, 4, 4), c[:, 16:].reshape(-1, 3, 3), 12)
+    whole = rays.render(origins[0], directions[0])[0]
+    torch.testing.assert_close(rays.render(origins[0, 5:75], directions[0, 5:75])[0], whole[5:75])
 
 
 @pytest.mark.parametrize(

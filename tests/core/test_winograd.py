@@ -49,3 +49,7 @@ def test_the_steps_without_a_compiler_are_matrix_products():
     matrix = ((1, 0), (2, -1), (0, 3))
     vectors._plain_combination(matrix)(rows.ravel(), 0, 16, out.reshape(-1), 0, 16, 16)
     np.testing.assert_allclose(out, np.array(matrix) @ rows, atol=1e-6)
+    places, shares, mixed = np.array([0, 20, 3]), np.array([0.5, 2, 0], np.float32), np.zeros(16, np.float32)
+    many = random.normal(size=40).astype("f4")
+    vectors._plain_blend(many, places, shares, mixed, 0, 16)
+    np.testing.assert_allclose(mixed, 0.5 * many[:16] + 2 * many[20:36], atol=1e-6)
