@@ -39,8 +39,9 @@ def face_texture_likeness(picture: NDArray, points: NDArray, photo: NDArray, pho
         return 0.0
     screen = np.concatenate([common, np.ones((468, 1))], 1).astype(np.float32)
     fragments = rasterise_screen(screen, shown, SIDE, SIDE)
+    face = fragments.hit.astype(np.float32)
     first, second = (
-        _band(_warped(image, at, fragments, shown)) for image, at in ((picture, here), (photo, there))
+        _band(_warped(image, at, fragments, shown), face) for image, at in ((picture, here), (photo, there))
     )
     hit = cv2.erode(fragments.hit.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if np.count_nonzero(hit) < 50:
@@ -60,8 +61,17 @@ def _warped(image: NDArray, points: NDArray, fragments, triangles: NDArray) -> N
     return cv2.remap(grey, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _band(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What is finer than a twentieth of the face and coarser than a pixel of a small rendering, by local contrast."""
-    band = cv2.GaussianBlur(image, (0, 0), 1.5) - cv2.GaussianBlur(image, (0, 0), 7)
-    contrast = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 12)) + 0.01
+def _band(image: NDArray[np.float32], face: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is finer than a twentieth of the face and coarser than a pixel of a small rendering, by local contrast.
+
+    Args:
+        face: (H, W), 1 where the image is of the face: what lies beside it, hair or a wall, must not count.
+    """
+
+    def smooth(values: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
+        share = np.maximum(cv2.GaussianBlur(face, (0, 0), deviation), 1e-4)
+        return cv2.GaussianBlur(values * face, (0, 0), deviation) / share
+
+    band = smooth(image, 1.5) - smooth(image, 7)
+    contrast = np.sqrt(smooth(band * band, 12)) + 0.01
     return band / contrast

@@ -278,6 +278,11 @@ def snapped(
 
 
 UPPER_INNER_LIP, LOWER_INNER_LIP = 13, 14
+INNER_CORNER_RIGHT, INNER_CORNER_LEFT = 78, 308
+BEHIND_CORNER, FURTHEST_TOOTH = 0.02, 0.03
+"""World units that teeth lie behind the corners of an open mouth, and that they are brought forward at most."""
+WIDER = 1.04
+"""How much wider the teeth of an open mouth are than the template's."""
 LIP_GAP = 0.02
 """Share of the mouth-open unit by which the template's lips are apart when its landmarks meet."""
 MOST_CLOSED = 0.5
@@ -327,4 +332,25 @@ def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray
     result[teeth[~lower], 1] = edge - coarse[teeth[front & ~lower], 1].min()
     below = edge - 0.001 - coarse[teeth[front & lower], 1].max()
     result[teeth[lower]] = [0.0, np.clip(below, -0.012, 0.0), -0.007]
+    result[teeth] += _flatter_arch(template, coarse, coarse[teeth] + result[teeth], opening)
     return result
+
+
+def _flatter_arch(
+    template: HeadTemplate, coarse: NDArray[np.float32], teeth: NDArray[np.float32], opening: float
+) -> NDArray[np.float32]:
+    """(T, 3) offsets that bring side teeth behind the corners of an open mouth: a smile widens it, and from the side a
+    dark gap would show where the photo has teeth."""
+    corners = template.landmarks(coarse)[[INNER_CORNER_RIGHT, INNER_CORNER_LEFT]]
+    middle, half = corners[:, 0].mean(), float(np.ptp(corners[:, 0])) / 2
+    aside = np.abs(teeth[:, 0] - middle)
+    shift = np.zeros_like(teeth)
+    beside = (aside > 0.75 * half) & (aside < half)
+    if not beside.any() or half < 1e-3:
+        return shift
+    shown = np.clip((opening - 0.004) / 0.01, 0, 1)
+    lacking = float(corners[:, 2].mean()) - BEHIND_CORNER - float(np.quantile(teeth[beside, 2], 0.9))
+    grown = np.clip((aside / half - 0.2) / 0.7, 0, 1)
+    shift[:, 2] = shown * np.clip(lacking, 0, FURTHEST_TOOTH) * grown**2 * (3 - 2 * grown)
+    shift[:, 0] = shown * (WIDER - 1) * (teeth[:, 0] - middle)
+    return shift

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -54,6 +55,16 @@ def test_a_face_is_like_itself_and_unlike_another(portrait):
     assert face_texture_likeness(moved, points, image, points) < 0.85
     noise = np.random.default_rng(0).integers(0, 255, image.shape).astype(np.uint8)
     assert abs(face_texture_likeness(noise, points, image, points)) < 0.4
+
+
+def test_what_lies_beside_a_face_does_not_count(portrait):
+    """A white wall in the photo and a grey ground in a drawing must not make two faces of one."""
+    image, points = portrait.image, portrait.landmarks
+    hull = cv2.convexHull((points[:468, :2] * len(image)).astype(np.int32))
+    outside = cv2.fillConvexPoly(np.ones(image.shape[:2], np.uint8), hull, 0) > 0
+    walled = image.copy()
+    walled[outside] = 255
+    assert face_texture_likeness(walled, points, image, points) > 0.99
 
 
 def test_descents_see_the_face_and_no_clothes(portrait, generator):

@@ -119,6 +119,32 @@ def test_upper_teeth_come_to_lie_behind_the_opening(model):
     assert np.array_equal(seated[others], coarse[others])
 
 
+def test_in_a_smile_the_side_teeth_come_to_the_corners_of_the_mouth(model):
+    template = model.template
+    teeth = np.flatnonzero(template.coarse_part == TEETH)
+    smile = np.zeros(len(template.units), np.float32)
+    smile[template.units.index("mouth-corner-puller")] = 1
+    smile[template.units.index("mouth-open")] = 0.3
+    shape = np.zeros(len(template.shapes), np.float32)
+    coarse = template.coarse(np.zeros(len(template.identity), np.float32), smile, shape)
+    right, left = template.landmarks(coarse)[[78, 308]]
+    half = (left[0] - right[0]) / 2
+
+    def behind(vertices):
+        aside = np.abs(vertices[teeth, 0] - (left[0] + right[0]) / 2)
+        sides = teeth[(aside > 0.75 * half) & (aside < half)]
+        return left[2] - np.quantile(vertices[sides, 2], 0.9)
+
+    seated = coarse + seated_teeth(template, coarse)
+    assert behind(coarse) > 0.028 and 0.01 < behind(seated) < 0.024
+    # As far on either side, and not behind closed lips.
+    shift = (seated - coarse)[teeth, 2]
+    order = np.argsort(coarse[teeth, 0])
+    assert abs(shift[order[:200]].mean() - shift[order[-200:]].mean()) < 2e-3
+    closed = template.coarse(np.zeros(len(template.identity), np.float32), 0 * smile, shape)
+    assert np.ptp(seated_teeth(template, closed)[teeth, 2]) < 0.0075
+
+
 @pytest.mark.parametrize("opening", [0.0, 0.15, 0.3])
 def test_lips_meet_where_the_photo_s_do_however_the_fit_left_them(model, opening):
     template = model.template
