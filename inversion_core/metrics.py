@@ -46,9 +46,10 @@ def ssim(picture: NDArray, truth: NDArray, mask: NDArray | None = None) -> float
     return float(np.average(places.mean(-1), weights=mask))
 
 
-def iou(first: NDArray, second: NDArray, threshold: float = 0.5) -> float:
-    """Intersection over union, [0, 1], of two masks cut at ``threshold``; 1 when both are empty."""
-    a, b = np.asarray(first) > threshold, np.asarray(second) > threshold
+def iou(first: NDArray, second: NDArray, threshold: float = 0.5, where: NDArray | bool = True) -> float:
+    """Intersection over union, [0, 1], of two masks cut at ``threshold``, ``where`` both are known; 1 when both are
+    empty."""
+    a, b = (np.asarray(first) > threshold) & where, (np.asarray(second) > threshold) & where
     union = np.count_nonzero(a | b)
     return np.count_nonzero(a & b) / union if union else 1.0
 

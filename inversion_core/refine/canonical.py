@@ -17,6 +17,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
 from inversion_core.refine.along_surface import harmonic, smoothed
+from inversion_core.refine.bust import clothes_below, cut_at, going_on
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import HairLayer
 from inversion_core.refine.hair_detail import hair_detail, typical_hair
@@ -291,11 +292,17 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     attributes[:, MIRROR_UV], attributes[:, MIRROR_WEIGHT] = uv[mirror], mirror_weight
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
-    # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
     below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
-    nearby = sampled(cv2.GaussianBlur(masks[..., :1], (0, 0), 8)[..., None], uv)[:, 0]
-    attributes[:, OPACITY] = 1 - below * (1 - smoothstep(nearby, 0.15, 0.5))
-    lowest = np.flatnonzero((masks[..., 0] > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
+    # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
+    body, last, taken_over = masks[..., 0], cut_at(masks[..., 0]), 0.0
+    if last is not None:
+        body, taken_over = going_on(body, uv, last)
+        behind = smoothstep(-normals[:, 2], 0.0, 0.3)
+        attributes[:, COLOUR] = _dressed(base, uv, below, behind, photo, masks, typical, last)
+    nearby = sampled(cv2.GaussianBlur(body, (0, 0), 8)[..., None], uv)[:, 0]
+    carved = (1 - smoothstep(nearby, 0.15, 0.5)) * (1 - taken_over)
+    attributes[:, OPACITY] = 1 - below * carved
+    lowest = np.flatnonzero((body > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
     if lowest < 0.98:
         attributes[:, OPACITY] *= 1 - below * (1 - smoothstep(lowest - uv[:, 1], 0.0, 0.03))
     # An edge sharper than the mesh would show its triangles.
@@ -304,6 +311,22 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     # What the photo's own view shows of eyes and mouth is the photo, lids and lips before them included.
     attributes[:, SEEN_STRAIGHT] = np.where(inner, 1.0, np.maximum(straight, trust))
     return Layer(fine, template.faces, attributes)
+
+
+def _dressed(colours, uv, below, behind, photo, masks, typical, last) -> NDArray[np.float32]:
+    """Colours with the clothes that the photo's lower border cuts going on over neck and shoulders."""
+    near_hair = cv2.dilate(masks[..., 1], np.ones((15, 15), np.uint8))
+    person = smoothstep(masks[..., 0], 0.7, 0.95) * (1 - smoothstep(near_hair, 0.05, 0.4))
+    bare = _like_skin(cv2.GaussianBlur(photo, (0, 0), 2), typical)
+    found = clothes_below(
+        photo, (person * ~bare).astype(np.float32), (person * bare).astype(np.float32), last
+    )
+    if found is None:
+        return colours
+    column = np.clip(uv[:, 0] * DEPTH_SIZE, 0, DEPTH_SIZE - 1).astype(int)
+    start = found[1][column] * (1 - behind) + last * behind
+    share = below * smoothstep(uv[:, 1] * DEPTH_SIZE - start, -10.0, 24.0)
+    return colours + (found[0][column] - colours) * share[:, None]
 
 
 def _shell_layer(shell: Shell | None, photo) -> Layer:

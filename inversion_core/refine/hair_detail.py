@@ -127,7 +127,7 @@ def _ragged(opacity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[
     rows, columns = np.indices(opacity.shape, np.float32)
     ends = smoothstep(rows - DOME_ROWS, -6.0, 4.0)
     shifted = cv2.remap(
-        opacity, columns, rows + 2.5 * np.maximum(noise / noise.std(), 0) * ends, cv2.INTER_LINEAR
+        opacity, columns, rows + 1.7 * np.maximum(noise / noise.std(), 0) * ends, cv2.INTER_LINEAR
     )
     sharp = smoothstep(shifted, 0.3, 0.7)
     return opacity + (sharp - opacity) * ends * (1 - cv2.GaussianBlur(seen, (0, 0), 1.0))

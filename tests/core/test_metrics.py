@@ -53,6 +53,7 @@ def test_iou_of_known_squares():
     assert metrics.iou(first, second) == pytest.approx(20 / 100)
     assert metrics.iou(first, first) == 1
     assert metrics.iou(np.zeros((3, 3)), np.zeros((3, 3))) == 1
+    assert metrics.iou(first, second, where=first > 0) == pytest.approx(20 / first.sum())
 
 
 def test_face_mask_has_the_area_of_its_outline():
