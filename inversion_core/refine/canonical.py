@@ -268,11 +268,18 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
         back = (fine[index, 2].max() - fine[index, 2]) / 0.09
         default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None] * mouth_light(gap)
     default[in_mouth] *= mouth_light(gap)
-    carried = harmonic(template, low, sure, default, pull)
+    # Colours, and beside them how far they are those of clothes.
+    both = harmonic(
+        template,
+        np.column_stack([low, clothes]),
+        sure,
+        np.column_stack([default, np.zeros(len(fine))]),
+        pull,
+    )
+    carried, dressed = both[:, :3], both[:, 3:]
     if clothes.any():
         # A collar goes on round neck and shoulders, but must not run up into skin that is not seen.
         bare = harmonic(template, low, sure - clothes, default, pull)
-        dressed = harmonic(template, clothes[:, None], sure, np.zeros((len(fine), 1)), pull)
         carried = bare + (carried - bare) * smoothstep(dressed, 0.4, 0.9)
     carried = np.where(sure[:, None] > 0, low, carried)
     # A closing lid is skin: what surrounds an open eye is lashes and shadow.

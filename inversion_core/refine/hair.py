@@ -341,7 +341,8 @@ def build_hair(
     a, b, d, c = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
     rows, columns = np.meshgrid(np.arange(ROWS) / (ROWS - 1), np.arange(WIDTH) / COLUMNS, indexing="ij")
-    distance, nearest = cKDTree(fine[skin]).query(vertices, k=4)
+    tree = cKDTree(fine[skin], balanced_tree=False, compact_nodes=False)
+    distance, nearest = tree.query(vertices, k=4, workers=-1)
     weights = 1 / (distance + 2e-3)
     return HairLayer(
         vertices,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from inversion_core.compiled import parallel
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH
+from inversion_core.refine.matte import widely_blurred
 
 CELL = 8
 """Texels to a cell of the hair's grid: about one to a pixel of the photo."""
@@ -68,8 +69,8 @@ def strands(
 
 def within(values: NDArray, known: NDArray, size: float) -> NDArray[np.float32]:
     """(H, W) blur of the known values alone."""
-    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), size), 1e-4)
-    return cv2.GaussianBlur((values * known).astype(np.float32), (0, 0), size) / weight
+    total, weight = cv2.split(widely_blurred(np.dstack([values * known, known]).astype(np.float32), size))
+    return total / np.maximum(weight, 1e-4)
 
 
 def _ramp(photo, blurred, sure) -> NDArray[np.float32]:
@@ -85,9 +86,7 @@ def _orientation(grey: NDArray, sure: NDArray) -> NDArray[np.float32]:
     """(512, 512) radians by which strands are turned from upright, by the structure tensor."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
     across, down = (cv2.Sobel(smooth, cv2.CV_32F, *order) * sure for order in ((1, 0), (0, 1)))
-    xx, yy, xy = (
-        cv2.GaussianBlur(product, (0, 0), 9) for product in (across * across, down * down, across * down)
-    )
+    xx, yy, xy = cv2.split(widely_blurred(np.dstack([across * across, down * down, across * down]), 9))
     return 0.5 * np.arctan2(2 * xy, xx - yy)
 
 
@@ -128,34 +127,39 @@ def _lay(bent, narrow, pieces, source, lattices, high, wide, out):
     """Fill ``out`` with the pieces of all lattices, each fading to its rim, at their common contrast."""
     height, width = bent.shape
     rows, columns = source.shape[:2]
+    # Plain numbers would make the loop count in double precision.
+    one, four, half, steps = np.float32(1), np.float32(4), np.float32(0.5), np.float32(1 / wide)
+    high, wide = np.float32(high), np.float32(wide)
     for row in nb.prange(height):
         for column in range(width):
             total = np.float32(0.0)
             power = np.float32(0.0)
             for n in range(len(lattices)):
-                u = row / high + lattices[n, 0]
-                v = bent[row, column] / wide + lattices[n, 1]
+                u = np.float32(row) / high + lattices[n, 0]
+                v = bent[row, column] * steps + lattices[n, 1]
                 i, j = int(np.floor(u)), int(np.floor(v))
-                u, v = u - i - 0.5, v - j - 0.5
-                weight = ((1 - 4 * u * u) * (1 - 4 * v * v)) ** 2
+                u, v = u - np.float32(i) - half, v - np.float32(j) - half
+                weight = (one - four * u * u) * (one - four * v * v)
+                weight *= weight
                 j %= pieces.shape[2]
+                piece = pieces[n, np.uintp(i), np.uintp(j)]
                 down, across = u * high, v * wide * narrow[row]
-                x = pieces[n, i, j, 0] + across * pieces[n, i, j, 2] + down * pieces[n, i, j, 4]
-                y = pieces[n, i, j, 1] + across * pieces[n, i, j, 3] + down * pieces[n, i, j, 5]
+                x = piece[0] + across * piece[2] + down * piece[4]
+                y = piece[1] + across * piece[3] + down * piece[5]
                 left, top = int(np.floor(x)), int(np.floor(y))
                 if left < 0 or top < 0 or left >= columns - 1 or top >= rows - 1:
                     continue
-                a, b = x - left, y - top
-                value = np.float32(0.0)
-                share = np.float32(0.0)
-                for dy in range(2):
-                    for dx in range(2):
-                        part = (a if dx else 1 - a) * (b if dy else 1 - b)
-                        value += part * source[top + dy, left + dx, 0]
-                        share += part * source[top + dy, left + dx, 1]
-                total += value * weight
-                power += (share * weight) ** 2
-            out[row, column] = total / np.sqrt(max(power, 2e-2))
+                a, b = x - np.float32(left), y - np.float32(top)
+                left, top = np.uintp(left), np.uintp(top)
+                right, low = left + np.uintp(1), top + np.uintp(1)
+                upper = source[top, left, 0] + (source[top, right, 0] - source[top, left, 0]) * a
+                lower = source[low, left, 0] + (source[low, right, 0] - source[low, left, 0]) * a
+                total += (upper + (lower - upper) * b) * weight
+                upper = source[top, left, 1] + (source[top, right, 1] - source[top, left, 1]) * a
+                lower = source[low, left, 1] + (source[low, right, 1] - source[low, left, 1]) * a
+                share = (upper + (lower - upper) * b) * weight
+                power += share * share
+            out[row, column] = total / np.sqrt(max(power, np.float32(2e-2)))
 
 
 def _along(noise: NDArray[np.float32], bent: NDArray[np.float32]) -> NDArray[np.float32]:
