@@ -188,7 +188,7 @@ def _descended(
 
 def _checked(model: EG3DModel) -> None:
     if model.card.kind == "heads":
-        # Measured on six photos: 60 Gauss-Newton steps in place of 14 change no code in the third decimal.
+        # Measured (docs/restoring.md): neither more landmark steps nor a photometric descent makes a better head.
         raise UsageError(
             "The bundled model's landmark fit has converged: more steps change nothing.",
             "Move landmarks, pull the shape or add photos instead.",
