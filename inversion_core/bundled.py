@@ -44,6 +44,7 @@ from inversion_core.refine.hair import build_hair
 from inversion_core.refine.layer import SEEN_STRAIGHT, WEIGHT, Layer, sampled, with_vertices
 from inversion_core.refine.matte import decontaminated, left_over_rim
 from inversion_core.refine.outline import inflate_shell
+from inversion_core.refine.shoulders import met_shoulders
 from inversion_core.render import render
 from inversion_core.rendering import Rendering
 from inversion_core.segmentation import hair_mask
@@ -199,6 +200,8 @@ class BundledModel:
         fine = fine + lying
         landmarks = template.landmarks(coarse)
         hair = build_hair(template, fine, landmarks, fit.camera, portrait.person, hair_share, covered)
+        raised = met_shoulders(template, fine, fit.camera, portrait.person, hair_share, ~made_up(portrait))
+        fine, lying = fine + raised, lying + raised
         in_photo = sampled(hair_share[..., None], fit.camera.project(hair.vertices)[:, :2])[:, 0]
         shown = hair.faces[(in_photo[hair.faces] > 0.5).all(1)]
         skin_faces = template.faces[template.skin_faces]
