@@ -8,14 +8,13 @@ from torch import Tensor
 from inversion_core.generators.eg3d import TriPlaneGenerator
 from inversion_core.generators.fast_rays import FastRays
 from inversion_core.generators.fast_superres import FastSuperresolution
-from inversion_core.generators.half_superres import HalfSuperresolution
+from inversion_core.generators.vectors import HALVES
 from inversion_core.volume import camera_rays
 
 
 def halves_are_fast() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name)() for name in known if hasattr(torch.cpu, name))
+    """Whether the loops multiply bfloat16 faster than float32: on this processor, as they are compiled here."""
+    return HALVES
 
 
 class FastView:
@@ -25,7 +24,7 @@ class FastView:
         """Take planes (1, 3, C, R, R) and ws (1, num_ws, w_dim), on the processor."""
         self.rays = FastRays(planes.detach(), generator.decoder, generator.settings.volume)
         self._module, self._ws = generator.superresolution, ws
-        self._enlarging: dict[bool, FastSuperresolution | HalfSuperresolution] = {}
+        self._enlarging: dict[bool, FastSuperresolution] = {}
 
     @torch.no_grad()
     def features(self, c: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,8 +35,7 @@ class FastView:
         return colours, depth, opacity
 
     def picture(self, features: Tensor, half: bool = False) -> Tensor:
-        """(1, 3, H, H) in about [-1, 1]; ``half`` convolves in bfloat16: about 50 dB of likeness."""
+        """(1, 3, H, H) in about [-1, 1]; ``half`` multiplies in bfloat16: about 50 dB of likeness."""
         if half not in self._enlarging:
-            kind = HalfSuperresolution if half else FastSuperresolution
-            self._enlarging[half] = kind(self._module, self._ws)
+            self._enlarging[half] = FastSuperresolution(self._module, self._ws, half)
         return self._enlarging[half](features)

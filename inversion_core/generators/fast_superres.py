@@ -28,11 +28,11 @@ class _Layer:
     limit: np.float32
 
     @classmethod
-    def of(cls, layer: SynthesisLayer, w: Tensor) -> _Layer:
+    def of(cls, layer: SynthesisLayer, w: Tensor, half: bool) -> _Layer:
         weight = layer.weight.double() * layer.affine(w)[0, :, None, None]
         weight = weight * (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).rsqrt() * np.sqrt(2)
         limit = np.float32(np.inf if layer.conv_clamp is None else layer.conv_clamp)
-        return cls(kernel_of(weight.numpy(), layer.up), (layer.bias * np.sqrt(2)).numpy(), limit)
+        return cls(kernel_of(weight.numpy(), layer.up, half), (layer.bias * np.sqrt(2)).numpy(), limit)
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class _Block:
     filter: Tensor
 
     @classmethod
-    def of(cls, block: SynthesisBlock, w: Tensor) -> _Block:
+    def of(cls, block: SynthesisBlock, w: Tensor, half: bool) -> _Block:
         rgb = block.torgb
         weight = rgb.weight[:, :, 0, 0] * (rgb.affine(w)[0] * rgb.weight_gain)
         return cls(
-            _Layer.of(block.conv0, w),
-            _Layer.of(block.conv1, w),
+            _Layer.of(block.conv0, w, half),
+            _Layer.of(block.conv1, w, half),
             weight.contiguous().numpy(),
             rgb.bias,
             rgb.conv_clamp,
@@ -75,10 +75,10 @@ class FastSuperresolution:
     """A super-resolution module with one head's code in its weights; noise is left out."""
 
     @torch.no_grad()
-    def __init__(self, module: Superresolution, ws: Tensor) -> None:
-        """Take ws (1, num_ws, w_dim)."""
+    def __init__(self, module: Superresolution, ws: Tensor, half: bool = False) -> None:
+        """Take ws (1, num_ws, w_dim); ``half`` multiplies in bfloat16, all else is float32."""
         self.shape, self.antialias = module.shape, module.antialias
-        self.blocks = [_Block.of(block, ws[:, -1]) for block in (module.block0, module.block1)]
+        self.blocks = [_Block.of(block, ws[:, -1], half) for block in (module.block0, module.block1)]
 
     @torch.no_grad()
     def __call__(self, features: Tensor) -> Tensor:

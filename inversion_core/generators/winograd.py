@@ -47,6 +47,7 @@ LOW_PASS = (0.25, 0.75, 0.75, 0.25)
 
 _into, _out_of = combination(TO_WINDOW), combination(FROM_WINDOW)
 _wide, _narrow = product(PANEL), product(16)
+_wide_halves, _narrow_halves = product(PANEL, halves=True), product(16, halves=True)
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,27 @@ class Kernel:
     """A kernel ready for :func:`convolve`.
 
     Attributes:
-        products: flat (phases², 36, out / panel, in, panel).
+        products: flat (phases², 36, out / panel, in, panel) float32, or empty for bfloat16.
+        pairs: flat (phases², 36, out / panel, in / 2, panel) uint32, two of bfloat16 in each, or empty for float32.
         channels, given: how many come out and go in; ``given`` is a multiple of 16.
         panel: channels that are computed together.
         phases: 2 where the result is twice as large, else 1.
     """
 
     products: NDArray[np.float32]
+    pairs: NDArray[np.uint32]
     channels: int
     given: int
     panel: int
     phases: int
 
 
-def kernel_of(weight: NDArray, enlarges: bool) -> Kernel:
+def kernel_of(weight: NDArray, enlarges: bool, half: bool = False) -> Kernel:
     """The kernel of weights (out, in, 3, 3), ``out`` a multiple of 16.
 
     Args:
         enlarges: as a transposed convolution with stride 2, smoothed by the 4 x 4 low-pass filter.
+        half: multiply in bfloat16; transforms and sums stay float32.
     """
     weight = weight.astype(np.float64)
     weight = _phases(weight) if enlarges else weight[None]
@@ -82,8 +86,13 @@ def kernel_of(weight: NDArray, enlarges: bool) -> Kernel:
     both = np.tensordot(rows, OF_KERNEL, (3, 1)).transpose(0, 3, 4, 2, 1)
     panel = PANEL if channels % PANEL == 0 else 16
     split = both.reshape(count, PLACES, padded, channels // panel, panel).swapaxes(2, 3)
-    products = np.ascontiguousarray(split, np.float32).ravel()
-    return Kernel(products, channels, padded, panel, 2 if enlarges else 1)
+    products, pairs = np.ascontiguousarray(split, np.float32), np.empty(0, np.uint32)
+    if half:
+        bits = products.view(np.uint32)
+        bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+        pairs = (bits[..., ::2, :] | (bits[..., 1::2, :] << np.uint32(16))).ravel()
+        products = np.empty(0, np.float32)
+    return Kernel(products.ravel(), pairs, channels, padded, panel, 2 if enlarges else 1)
 
 
 def _phases(weight: NDArray) -> NDArray:
@@ -131,20 +140,31 @@ def convolve(
     rgb = np.empty((side, side, len(to_rgb)), np.float32)
     flat = np.empty(0, np.float32) if out is None else out.reshape(-1)
     shape = (len(page) - 2, kernel.given, kernel.channels, kernel.panel, kernel.phases)
-    _convolve(page.reshape(-1), shape, kernel.products, bias, limit, flat, to_rgb, rgb)
+    _convolve(page.reshape(-1), shape, kernel.products, kernel.pairs, bias, limit, flat, to_rgb, rgb)
     return out, rgb
 
 
+@nb.njit(inline="always")
+def _paired(bits, out):
+    """Neighbours of float32 in uint32, rounded to bfloat16, the nearest or the even one of two."""
+    for n in range(len(out)):
+        low, high = bits[2 * n], bits[2 * n + 1]
+        low += np.uint32(0x7FFF) + ((low >> np.uint32(16)) & np.uint32(1))
+        high += np.uint32(0x7FFF) + ((high >> np.uint32(16)) & np.uint32(1))
+        out[n] = (low >> np.uint32(16)) | (high & np.uint32(0xFFFF0000))
+
+
 @parallel
-def _convolve(page, shape, products, bias, limit, out, to_rgb, rgb):
+def _convolve(page, shape, products, pairs, bias, limit, out, to_rgb, rgb):
     side, given, channels, panel, phases = shape
     across, line = side // TILE, (side + 2) * given
     tiles, panels, keep = across * across, channels // panel, len(out) > 0
+    half_way, many = given // 2, PLACES * TILES_AT_ONCE * given
     for chunk in nb.prange((tiles + TILES_AT_ONCE - 1) // TILES_AT_ONCE):
         first = chunk * TILES_AT_ONCE
         count = min(TILES_AT_ONCE, tiles - first)
         # Rows up to the next multiple are multiplied too, and must hold numbers.
-        windows = np.zeros(PLACES * TILES_AT_ONCE * given, np.float32)
+        windows = np.zeros(many, np.float32)
         sums = np.empty(PLACES * TILES_AT_ONCE * channels, np.float32)
         half = np.empty(PLACES * max(given, channels), np.float32)
         for n in range(count):
@@ -155,6 +175,8 @@ def _convolve(page, shape, products, bias, limit, out, to_rgb, rgb):
             for i in range(WINDOW):
                 place = (i * WINDOW * TILES_AT_ONCE + n) * given
                 _into(half, i * WINDOW * given, given, windows, place, TILES_AT_ONCE * given, given)
+        narrow = np.empty(many // 2 if len(pairs) else 0, np.uint32)
+        _paired(windows.view(np.uint32), narrow)
         for phase in range(phases * phases):
             for place in range(PLACES):
                 for part in range(panels):
@@ -162,7 +184,13 @@ def _convolve(page, shape, products, bias, limit, out, to_rgb, rgb):
                     for n in range(0, count, ROWS):
                         row = place * TILES_AT_ONCE + n
                         a, c = row * given, row * channels + part * panel
-                        if panel == PANEL:
+                        if len(pairs):
+                            a, b = a // 2, factors // 2
+                            if panel == PANEL:
+                                _wide_halves(narrow, a, half_way, pairs, b, sums, c, channels, half_way)
+                            else:
+                                _narrow_halves(narrow, a, half_way, pairs, b, sums, c, channels, half_way)
+                        elif panel == PANEL:
                             _wide(windows, a, given, products, factors, sums, c, channels, given)
                         else:
                             _narrow(windows, a, given, products, factors, sums, c, channels, given)

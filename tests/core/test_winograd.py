@@ -33,6 +33,12 @@ def test_it_is_torch_s_convolution_and_what_follows(given, channels, enlarges):
     np.testing.assert_allclose(out[1:-1, 1:-1], expected[0].permute(1, 2, 0), atol=2e-5)
     assert not out[0].any() and not out[:, -1].any()
     np.testing.assert_allclose(rgb, torch.einsum("kc,ncyx->yxk", to_rgb, expected), atol=2e-4)
+    close, _ = convolve(
+        page, kernel_of(weight.numpy(), enlarges, half=True), bias.numpy(), np.float32(1.5), to_rgb.numpy()
+    )
+    error = np.square(close - out).mean() / np.square(out).mean()
+    # Eight binary digits, and what the transforms make of their rounding.
+    assert 1e-7 < error < 1e-3
     alone, same = convolve(page, kernel, bias.numpy(), np.float32(1.5), to_rgb.numpy(), keep=False)
     assert alone is None and np.array_equal(same, rgb)
 
@@ -44,6 +50,12 @@ def test_the_steps_without_a_compiler_are_matrix_products():
     vectors._plain_product(16)(a.ravel(), 0, 7, b.ravel(), 0, c.reshape(-1), 2, 20, 7)
     np.testing.assert_allclose(c[:, 2:18], a @ b, atol=1e-5)
     assert not c[:, :2].any() and not c[:, 18:].any()
+    pairs = [np.ascontiguousarray(x, np.float32).view(np.uint32) >> np.uint32(16) for x in (a[:, :6], b[:6])]
+    left = pairs[0][:, ::2] | (pairs[0][:, 1::2] << np.uint32(16))
+    right = pairs[1][::2] | (pairs[1][1::2] << np.uint32(16))
+    vectors._plain_half_product(16)(left.ravel(), 0, 3, right.ravel(), 0, c.reshape(-1), 2, 20, 3)
+    exact = (pairs[0] << np.uint32(16)).view(np.float32) @ (pairs[1] << np.uint32(16)).view(np.float32)
+    np.testing.assert_allclose(c[:, 2:18], exact, atol=1e-5)
     rows = random.normal(size=(2, 16)).astype("f4")
     out = np.zeros((3, 16), np.float32)
     matrix = ((1, 0), (2, -1), (0, 3))
