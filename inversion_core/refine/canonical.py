@@ -262,11 +262,15 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
             height = height - (sign * fine[teeth[jaw & front], 1]).min()
             gum = smoothstep(height, 0.018, 0.022)[:, None]
             default[teeth[jaw]] = (1 - gum) * default[teeth[jaw]] + gum * np.array(GUM_COLOUR) * brightness
-    # The farther back in the mouth, and the closer the lips, the darker.
+    # The farther back in the mouth, the nearer its corners and the closer the lips, the darker.
     for part in (TEETH, TONGUE):
         index = np.flatnonzero(template.part == part)
         back = (fine[index, 2].max() - fine[index, 2]) / 0.09
-        default[index] *= (1 - 0.75 * np.clip(back, 0, 1))[:, None] * mouth_light(gap)
+        aside = np.abs(fine[index, 0] - fine[index, 0].mean())
+        shade = (1 - 0.75 * np.clip(back, 0, 1)) * (
+            1 - 0.55 * smoothstep(aside / max(aside.max(initial=0), 1e-6), 0.4, 0.9)
+        )
+        default[index] *= shade[:, None] * mouth_light(gap)
     default[in_mouth] *= mouth_light(gap)
     # Colours, and beside them how far they are those of clothes.
     both = harmonic(
