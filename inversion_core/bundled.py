@@ -29,6 +29,7 @@ from inversion_core.generators.template import (
 )
 from inversion_core.image import to_float
 from inversion_core.latent import Latent
+from inversion_core.lid_skin import LidSkin, make_lid_skin
 from inversion_core.lids_and_lips import CLOSING, closed_lids, lids_meeting, mouth_brightening
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, iou, psnr, ssim
@@ -36,6 +37,7 @@ from inversion_core.model import ModelCard
 from inversion_core.optimise.landmark_fit import HeadFit, closed_lips, fit_landmarks, seated_teeth, snapped
 from inversion_core.packing import as_stored, packed, unpacked
 from inversion_core.portrait import Portrait
+from inversion_core.proportions import in_proportion
 from inversion_core.rasterise import rasterise
 from inversion_core.refine.canonical import PhotoDetail, fuse
 from inversion_core.refine.chart import Chart, make_chart
@@ -133,6 +135,11 @@ class BundledModel:
         from inversion_core.wireframe import wire_edges
 
         return wire_edges(self.template)
+
+    @cached_property
+    def lid_skin(self) -> tuple[LidSkin, LidSkin]:
+        """See :func:`inversion_core.lid_skin.make_lid_skin`."""
+        return make_lid_skin(self.template)
 
     @cached_property
     def chart(self) -> Chart:
@@ -286,7 +293,10 @@ class BundledModel:
             inversion = replace(inversion, detail=shown.detail)
         template, detail = self.template, inversion.detail
         identity, expression, shape = self.codes(inversion.latent, moves)
-        expression = lids_meeting(template, inversion, identity, expression, shape)
+        if shape.any():
+            at_rest = template.coarse(identity, inversion.latent.ws[len(template.identity) :], 0 * shape)
+            shape = in_proportion(template, at_rest + detail.corrective, shape)
+        meant, expression = expression, lids_meeting(template, inversion, identity, expression, shape)
         coarse = template.coarse(identity, expression, shape) + detail.corrective
         vertices = template.fine(coarse) + detail.lying
         moved = vertices - detail.head.vertices
@@ -296,7 +306,7 @@ class BundledModel:
             vertices = detail.head.vertices + moved
         normals = vertex_normals(vertices, template.faces)
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
-        attributes, lashes = closed_lids(template, inversion, expression)
+        attributes, lashes, lids = closed_lids(template, self.lid_skin, inversion, meant)
         light = light * lashes * mouth_brightening(template, inversion, coarse)
         furthest = float(np.abs(moved[template.part == SKIN]).max())
         attributes = self._unlike_the_photo(attributes, moved, furthest)
@@ -309,7 +319,8 @@ class BundledModel:
         head = replace(detail.head, vertices=vertices, attributes=attributes)
         if furthest > 1e-5:
             before = vertex_normals(detail.head.vertices, detail.head.faces)
-            light = light * relit(detail.light, before, normals)
+            # A lid that unfolds has no light of its own to compare with: its colour is that of skin already lit.
+            light = light * (1 + (relit(detail.light, before, normals) - 1) * (1 - lids[:, None]))
 
         def following(layer: Layer, anchors: NDArray, weights: NDArray) -> Layer:
             if not len(layer.vertices) or furthest <= 1e-5:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.edit import Inversion
 from inversion_core.generators.template import TEETH, TONGUE, HeadTemplate
+from inversion_core.lid_skin import LASHES, LidSkin
 from inversion_core.refine.canonical import lip_gap, mouth_light
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.layer import MIRROR_WEIGHT, SEEN_STRAIGHT, WEIGHT
+from inversion_core.refine.layer import COLOUR, MIRROR_WEIGHT, SEEN_STRAIGHT, UV, WEIGHT, sampled
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""
@@ -32,20 +35,25 @@ def lids_meeting(
         coarse = template.coarse(identity, result, shape) + inversion.detail.corrective
         lids = template.landmarks(coarse)[[*upper, *lower]].reshape(2, -1, 3)
         travel = template.landmarks(template.unit_offsets[index])[[*upper, *lower]].reshape(2, -1, 3)
+        average = template.landmarks(template.mean)[[*upper, *lower]].reshape(2, -1, 3)
         gap, closing = (lids[0] - lids[1])[:, 1], (travel[1] - travel[0])[:, 1]
-        enough = float(np.median(gap / np.maximum(closing, 1e-4)))
-        result[index] = open_eyes[index] + added * np.clip(1.2 * enough, 0.2, 1.5)
+        # The points lie on lids, not on their rims: what is left between them where the average head's lids meet.
+        left = (average[0] - average[1])[:, 1] - closing
+        enough = float(np.median((gap - left) / np.maximum(closing, 1e-4)))
+        result[index] = open_eyes[index] + added * np.clip(enough, 0.2, 1.5)
     return result
 
 
 def closed_lids(
-    template: HeadTemplate, inversion: Inversion, expression: NDArray
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The head's attributes with the photo's open eyes taken off closing lids, and (V, 1) dark lashes."""
+    template: HeadTemplate, lid_skin: Sequence[LidSkin], inversion: Inversion, expression: NDArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """The head's attributes with skin in place of the photo's open eyes on closing lids, (V, 3) dark lashes, and (V,)
+    how far a vertex now is lid."""
     attributes = inversion.detail.head.attributes
     modes = len(template.identity)
-    shade = np.ones((len(template.part), 1), np.float32)
-    for unit, (lid, margin) in zip(CLOSING, template.lids, strict=True):
+    shade = np.ones((len(template.part), 3), np.float32)
+    share = np.zeros(len(template.part), np.float32)
+    for unit, lid in zip(CLOSING, lid_skin, strict=True):
         index = template.units.index(unit)
         closed = float(
             smoothstep(np.float32(expression[index] - inversion.latent.ws[modes + index]), 0.15, 0.8)
@@ -53,9 +61,15 @@ def closed_lids(
         if closed > 0:
             if attributes is inversion.detail.head.attributes:
                 attributes = attributes.copy()
-            attributes[:, [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= (1 - closed * lid)[:, None]
-            shade *= (1 - 0.92 * closed * margin)[:, None]
-    return attributes, shade
+            skin, own = lid.colours(attributes), attributes[lid.zone, COLOUR]
+            here = (
+                closed * lid.hidden(skin, sampled(inversion.detail.photo, attributes[lid.zone, UV]))[:, None]
+            )
+            attributes[lid.zone, COLOUR] = own + here * (skin - own)
+            share[lid.zone] = here[:, 0]
+            attributes[lid.zone[:, None], [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= 1 - here
+            shade *= 1 - closed * lid.lashes[:, None] * LASHES
+    return attributes, shade, share
 
 
 def mouth_brightening(

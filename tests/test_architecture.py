@@ -55,6 +55,8 @@ RANKS = (
         "blend",
         "bundled",
         "lids_and_lips",
+        "lid_skin",
+        "proportions",
         "packing",
         "keep",
         "restore",

@@ -24,6 +24,7 @@ from inversion_core.training.head_model import (
     random_identity,
 )
 from inversion_core.training.subdivide import subdivided
+from inversion_core.training.width_sliders import jaw_offsets, nose_offsets, outer_skin
 
 WORLD_SCALE = 0.25245
 WORLD_TILT = np.radians(-4.9035)
@@ -160,41 +161,6 @@ def _component_analysis(samples: NDArray[np.float32], modes: int):
     return mean.reshape(shape).astype(np.float32), components.T.reshape(-1, *shape).astype(np.float32)
 
 
-def _bump(x: NDArray, low: float, start: float, end: float, high: float) -> NDArray:
-    """0 outside [low, high], 1 on [start, end], smooth between."""
-    rise = np.clip((x - low) / (start - low), 0, 1)
-    fall = np.clip((high - x) / (high - end), 0, 1)
-    t = np.minimum(rise, fall)
-    return t * t * (3 - 2 * t)
-
-
-def _jaw(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(C, 3) offsets that widen the jaw between mouth and throat and leave chin tip, lips and ears alone."""
-    chin, mouth, nose = landmarks[152], landmarks[13], landmarks[4]
-    ear = landmarks[234]
-    x, y, z = mean.T
-    height = _bump(y, chin[1] - 0.05, chin[1] + 0.005, mouth[1] + 0.02, nose[1] + 0.03)
-    depth = _bump(z, ear[2] - 0.10, ear[2] - 0.02, chin[2] - 0.02, chin[2] + 0.06)
-    half = abs(ear[0])
-    side = np.sign(x) * np.clip(np.abs(x) / half, 0, 1) ** 4.0
-    offsets = np.zeros_like(mean)
-    offsets[:, 0] = 0.24 * half * side * height * depth
-    return offsets
-
-
-def _nose(mean: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(C, 3) offsets that widen the nose, most at its wings and less towards its root."""
-    root, tip, base = landmarks[168], landmarks[4], landmarks[2]
-    wing = 0.5 * (abs(landmarks[129, 0]) + abs(landmarks[358, 0]))
-    x, y, z = mean.T
-    height = _bump(y, base[1] - 0.008, base[1] + 0.008, tip[1] + 0.012, root[1] + 0.01)
-    across = _bump(np.abs(x), -1.0, 0.0, 1.05 * wing, 2.1 * wing)
-    depth = np.clip((z - landmarks[129, 2] + 0.04) / 0.03, 0, 1)
-    offsets = np.zeros_like(mean)
-    offsets[:, 0] = 0.46 * x * height * across * depth
-    return offsets
-
-
 def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Task[HeadTemplate]:
     """The bundled model's geometry, distilled from the assets."""
     builder = TemplateBuilder(assets)
@@ -215,7 +181,6 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
     body_to_compact[builder.body] = np.arange(len(builder.body))
     triangles, weights = assets.landmarks
     landmark_vertices, landmark_weights = _bound_landmarks(builder, body_to_compact, triangles, weights)
-    landmarks = (neutral[landmark_vertices] * landmark_weights[..., None]).sum(1)
 
     def direction(recipe: Recipe) -> NDArray[np.float32]:
         total = dict(builder.average)
@@ -235,10 +200,9 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
 
     positive = {name: direction(high) for name, (high, _) in SHAPES.items()}
     negative = {name: direction(low) for name, (_, low) in SHAPES.items()}
-    jaw = _jaw(neutral, landmarks)
-    positive["jaw_width"], negative["jaw_width"] = jaw, -jaw
-    nose = _nose(neutral, landmarks)
-    positive["nose_width"], negative["nose_width"] = nose, -nose
+    for name in ("jaw_width", "nose_width"):
+        # Made below, where it is known what is outer skin; they keep their places among the others.
+        positive[name] = negative[name] = np.zeros_like(neutral)
     positive["age"] = macro(age=0.98) + 0.5 * direction({"head/head-age-incr": 1.0})
     negative["age"] = 0.6 * macro(age=0.26)
     positive["weight"] = macro(weight=1.0) + 0.4 * direction({"head/head-fat-incr": 1.0})
@@ -255,8 +219,11 @@ def build_template(assets: HeadAssets, samples: int = 900, seed: int = 0) -> Tas
         canonical_expression.update(expression_recipe(unit, strength))
     canonical = np.asarray(matrix @ builder.place(builder.average, canonical_expression), np.float32)
     yield Progress(samples, samples, "maps")
-    ear_shift = direction({f"ears/{side}-ear-trans-up": 1.0 for side in "lr"})
+    outer = outer_skin(matrix, part, interior_islands)
     mean_landmarks = (mean[landmark_vertices] * landmark_weights[..., None]).sum(1)
+    positive["jaw_width"], negative["jaw_width"] = jaw_offsets(mean, mean_landmarks, outer)
+    positive["nose_width"], negative["nose_width"] = nose_offsets(mean, mean_landmarks, outer)
+    ear_shift = direction({f"ears/{side}-ear-trans-up": 1.0 for side in "lr"})
     scalp, mantle, ears = _regions(
         mean_landmarks, np.asarray(matrix @ mean, np.float32), matrix @ ear_shift, part, faces
     )
