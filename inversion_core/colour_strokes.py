@@ -35,12 +35,12 @@ EXACT = 0.01
 """Standard deviation of the logarithm of the colour under the stroke."""
 TINT = 0.2
 """Standard deviation of the skin's tint: what no skin has costs more than what skins have."""
-STRONGEST = 2.5
-"""Largest logarithm of a tint."""
+STRONGEST, BRIGHTEST_IRIS = 2.5, 1.1
+"""Largest logarithm of a tint, and of one that brightens eyes: more and they glow."""
 FREE = 1e-3
 """Inverse variance of all other tints."""
-TYPICAL = (0.3, 0.9)
-"""Quantiles of brightness between which pixels under the brush count."""
+TYPICAL, TYPICAL_IRIS = (0.3, 0.9), (0.6, 0.97)
+"""Quantiles of brightness between which pixels under the brush count; much of what is under it in an eye is pupil."""
 STEPS, ENOUGH = 12, 0.01
 DARKEST, LIGHTEST = 0.02, 0.97
 
@@ -105,7 +105,8 @@ def coloured(
     weight = follow[..., part] ** 2 * np.clip(2 * (1 - near), 0, 1)
     # Neither pupils and gaps between strands nor gloss are the colour of anything.
     bright = before.rgb.mean(-1)
-    low, high = np.quantile(bright[weight > 0.25 * weight.max()], TYPICAL)
+    part_of_it = TYPICAL_IRIS if PARTS[part] == "irises" else TYPICAL
+    low, high = np.quantile(bright[weight > 0.25 * weight.max()], part_of_it)
     weight = weight * ((bright >= low) & (bright <= high))
     weight /= weight.sum()
 
@@ -131,10 +132,11 @@ def coloured(
         mean = (logs * (weight * fragments.hit)[..., None]).sum((0, 1)).reshape(number, 3)
         response = np.concatenate([own[:, None] * mean.T, response], 1)
     matrix = response.T @ response / EXACT**2 + np.diag(prior)
+    strongest = BRIGHTEST_IRIS if PARTS[part] == "irises" else STRONGEST
     goal = np.log(np.clip(stroke.colour, DARKEST, LIGHTEST))
     for _ in range(STEPS):
         step = np.linalg.solve(matrix, response.T @ (goal - reached) / EXACT**2 - prior * found[unknown])
-        found[unknown] = np.clip(found[unknown] + step, -STRONGEST, STRONGEST)
+        found[unknown] = np.clip(found[unknown] + step, -STRONGEST, strongest)
         if np.abs(step).max() < ENOUGH:
             break
         reached = reached_by(found)

@@ -12,8 +12,10 @@ from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.layer import COLOUR, Layer
 
-HAIR = 1
-"""Channel of the hair in the photo's masks."""
+PERSON, HAIR = 0, 1
+"""Channels of the photo's masks."""
+BESIDE = 31
+"""Pixels across of what counts as beside the face."""
 CALMED = 0.35
 """How much less contrast brightened hair has, for every e-fold of light."""
 GLOSSIEST = 1.3
@@ -45,13 +47,16 @@ def dyed(
     apart = detail.hair_colour - detail.skin_colour
     size = float(apart @ apart)
     looks = np.clip((detail.photo - detail.skin_colour) @ apart / max(size, 1e-3), 0, 1)
-    # Gloss is grey: it looks as little like hair as skin does, and not like skin either.
-    hue = detail.photo / np.maximum(detail.photo.sum(-1, keepdims=True), 0.03)
-    grey = np.abs(hue - detail.skin_colour / detail.skin_colour.sum()).max(-1)
-    strand = np.maximum(smoothstep(looks, 0.0, 0.3), smoothstep(grey, 0.03, 0.07))
-    # Where hair and skin differ, what looks like hair is hair out to its last strand.
+    # Gloss looks as little like hair as skin does, but is greyer than skin.
+    least = 0.7 * float(1 - detail.skin_colour.min() / max(float(detail.skin_colour.max()), 0.03))
+    grey = 1 - detail.photo.min(-1) / np.maximum(detail.photo.max(-1), 0.03)
+    strand = np.maximum(smoothstep(looks, 0.0, 0.3), 1 - smoothstep(grey, 0.7 * least, least))
+    # Where hair and skin differ, what looks like hair is hair out to its last strand, but for the face's side.
     clear = float(smoothstep(np.float32(size), 0.01, 0.05))
-    cover = clear * smoothstep(mask, 0.02, 0.3) * np.maximum(inner * strand, looks)
+    face = ((detail.masks[..., PERSON] > 0.9) & (mask < 0.1)).astype(np.float32)
+    beside = cv2.GaussianBlur(cv2.dilate(face, np.ones((BESIDE, BESIDE), np.uint8)), (0, 0), 4)
+    last = mask + (smoothstep(mask, 0.02, 0.3) - mask) * (1 - beside)
+    cover = clear * last * np.maximum(inner * strand, looks)
     cover = cover + (1 - clear) * mask
     cover, inner = cover[..., None], inner[..., None]
     # What is half skin, half hair keeps its half of skin.
