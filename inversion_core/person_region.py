@@ -66,7 +66,7 @@ def person_region(
         build = Build(nothing, nothing, nothing, nothing > 0)
     # The networks err outward, taking in what shows between strands: trust their inside less.
     inside = _eroded(least > 0.9, 6) & (build.aside < 0.5)
-    outside = _eroded(votes.max(0) < 0.1, 3)
+    outside = _eroded((rough < 0.12) & (votes.max(0) < 0.5), 3)
     evidence = _colour_evidence(smooth, inside, outside, least > 0.8)
     evidence += 0.5 * _local_evidence(smooth, inside, outside) * (1 - build.aside)
     evidence = cv2.GaussianBlur(np.clip(evidence, -5, 5), (0, 0), 0.7)

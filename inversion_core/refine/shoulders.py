@@ -22,7 +22,7 @@ THROAT, CHEST = 0.18, 0.28
 """Canonical depths below the middle of the head for the same."""
 BASE, END = 0.44, 0.60
 """Canonical depths below the middle of the head between which the body comes to rest again."""
-HIGHEST, LOWEST = 0.24, 0.16
+HIGHEST, LOWEST = 0.24, 0.08
 """World units by which shoulders can be raised and lowered."""
 ROUNDS, SMOOTH = 3, 2.5
 """How often outlines are compared, and the deviation, in columns, by which their difference is smoothed."""
