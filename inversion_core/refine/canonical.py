@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
@@ -46,6 +47,8 @@ INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 3
 """MediaPipe's ring round the mouth's opening."""
 GUM_COLOUR = (0.60, 0.33, 0.32)
 INTERIOR_COLOUR = (0.20, 0.075, 0.065)
+BESIDE = 0.25
+"""Share of the mouth's width from its opening within which teeth look as there."""
 HAIR_SHADOW = 0.45
 """Share of light that hair takes from unseen skin right under it."""
 SHADOW_ROUNDS = 60
@@ -182,6 +185,29 @@ def fuse(
     )
 
 
+def _beside_the_opening(uv, photo, mouth, gap) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(V, 3) colours of the open mouth where it is nearest to each vertex's place, and (V, 1) how near that is: other
+    views show more of the teeth, at the corners above all, and they go on as the photo has them."""
+    opened = cv2.erode((mouth > 0.85).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    colours, close = np.zeros((len(uv), 3), np.float32), np.zeros((len(uv), 1), np.float32)
+    if gap < 0.03 or opened.sum() < 30:
+        return colours, close
+    rows, columns = np.flatnonzero(opened.any(1)), np.flatnonzero(opened.any(0))
+    reach = int(BESIDE * len(columns))
+    top, left = max(rows[0] - reach, 0), max(columns[0] - reach, 0)
+    window = (slice(top, rows[-1] + reach), slice(left, columns[-1] + reach))
+    share = opened[window].astype(np.float32)
+    soft = cv2.GaussianBlur(photo[window] * share[..., None], (0, 0), 2)
+    soft /= np.maximum(cv2.GaussianBlur(share, (0, 0), 2), 1e-3)[..., None]
+    away, nearest = distance_transform_edt(share < 0.5, return_indices=True)
+    row, column = (uv[:, ::-1] * DEPTH_SIZE).astype(int).T - np.array([[top], [left]])
+    near = (row >= 0) & (column >= 0) & (row < share.shape[0]) & (column < share.shape[1])
+    row, column = row[near], column[near]
+    colours[near] = soft[tuple(nearest[:, row, column])]
+    close[near, 0] = 1 - smoothstep(away[row, column], 0.3 * reach, reach)
+    return colours, close
+
+
 def in_hair_s_shadow(template: HeadTemplate, head: Layer, hair: HairLayer, grown: Layer) -> Layer:
     """The head darker under and beside its hair, where its colours are not the photo's, which has its own shadows."""
     covered = np.zeros(len(head.vertices))
@@ -256,11 +282,13 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     lower = np.linalg.norm(template.unit_offsets[template.units.index("mouth-open")], axis=1) > 0.01
     lower = (template.subdivision @ lower.astype(np.float32))[teeth] > 0.5
     front = fine[teeth, 2] > fine[teeth, 2].max() - 0.03
+    gums = np.zeros(len(teeth))
     for jaw, sign in ((~lower, 1), (lower, -1)):
         if (jaw & front).any():
             height = sign * fine[teeth[jaw], 1]
             height = height - (sign * fine[teeth[jaw & front], 1]).min()
-            gum = smoothstep(height, 0.018, 0.022)[:, None]
+            gums[jaw] = smoothstep(height, 0.018, 0.022)
+            gum = gums[jaw, None]
             default[teeth[jaw]] = (1 - gum) * default[teeth[jaw]] + gum * np.array(GUM_COLOUR) * brightness
     # The farther back in the mouth, the nearer its corners and the closer the lips, the darker.
     for part in (TEETH, TONGUE):
@@ -272,6 +300,8 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
         )
         default[index] *= shade[:, None] * mouth_light(gap)
     default[in_mouth] *= mouth_light(gap)
+    beside, close = _beside_the_opening(uv, photo, opening[..., 1], gap)
+    default[teeth] += close[teeth] * (1 - 0.5 * (gums * lower)[:, None]) * (beside[teeth] - default[teeth])
     # Colours, and beside them how far they are those of clothes.
     both = harmonic(
         template,
