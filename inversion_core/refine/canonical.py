@@ -18,7 +18,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, TEETH, TONGUE, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN, LEFT_EYE, RIGHT_EYE
 from inversion_core.refine.along_surface import harmonic, smoothed
-from inversion_core.refine.bust import clothes_below, cut_at, going_on
+from inversion_core.refine.bust import STRIP, clothes_below, cut_at, going_on
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import HairLayer
 from inversion_core.refine.hair_detail import hair_detail, typical_hair
@@ -355,18 +355,30 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
 
 
 def _dressed(colours, uv, below, behind, photo, masks, typical, last) -> NDArray[np.float32]:
-    """Colours with the clothes that the photo's lower border cuts going on over neck and shoulders."""
-    near_hair = cv2.dilate(masks[..., 1], np.ones((15, 15), np.uint8))
+    """Colours with the clothes, or the bare skin, that the photo's lower border cuts going on over neck and shoulders."""
+    # Shadows of hair on the neck are no clothes.
+    near_hair = cv2.dilate(masks[..., 1], np.ones((15, 61), np.uint8))
     person = smoothstep(masks[..., 0], 0.7, 0.95) * (1 - smoothstep(near_hair, 0.05, 0.4))
-    bare = _like_skin(cv2.GaussianBlur(photo, (0, 0), 2), typical)
+    soft = cv2.GaussianBlur(photo, (0, 0), 2)
+    bare = _like_skin(soft, typical)
+    hairy = masks[max(last - DEPTH_SIZE // 4, 0) : last, :, 1] > 0.9
+    if hairy.sum() > 200:
+        # Where hair hangs so far down, its mask may end before it does.
+        hair = np.median(photo[max(last - DEPTH_SIZE // 4, 0) : last][hairy], 0)
+        person = person * (np.abs(soft - hair).max(-1) > 0.15)
     found = clothes_below(
         photo, (person * ~bare).astype(np.float32), (person * bare).astype(np.float32), last
     )
+    row = uv[:, 1] * DEPTH_SIZE
     if found is None:
-        return colours
+        strip = (bare & (person > 0.5))[max(last - STRIP, 0) : last]
+        if strip.sum() < 200:
+            return colours
+        skin = np.median(photo[max(last - STRIP, 0) : last][strip], 0)
+        return colours + (skin - colours) * (below * smoothstep(row - last, -10.0, 50.0))[:, None]
     column = np.clip(uv[:, 0] * DEPTH_SIZE, 0, DEPTH_SIZE - 1).astype(int)
     start = found[1][column] * (1 - behind) + last * behind
-    share = below * smoothstep(uv[:, 1] * DEPTH_SIZE - start, -10.0, 24.0)
+    share = below * smoothstep(row - start, -10.0, 24.0)
     return colours + (found[0][column] - colours) * share[:, None]
 
 
