@@ -50,6 +50,17 @@ def _filled(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np
     return np.where(known, values, cv2.GaussianBlur(result, (0, 0), 4))
 
 
+def _behind(hairy: NDArray[np.bool_], top: int, middle: float) -> NDArray[np.bool_]:
+    """(GRID, GRID) True where hair that hangs down from row ``top`` lies between a place and the middle, in photo
+    widths: what shows there is the background between its ends."""
+    hanging = np.zeros_like(hairy)
+    hanging[top:] = np.minimum.accumulate(hairy[top:], 0)
+    column = int(np.clip(middle * GRID, 1, GRID - 1))
+    left = np.maximum.accumulate(hanging[:, :column][:, ::-1], 1)[:, ::-1]
+    right = np.maximum.accumulate(hanging[:, column:], 1)
+    return np.concatenate([left, right], 1)
+
+
 def inflate_shell(
     fine: NDArray[np.float32],
     skin_faces: NDArray[np.int32],
@@ -75,8 +86,9 @@ def inflate_shell(
     body = depth < 1e8
     # Slivers along the hair would stand out like combs in other views; the hair layer has its own soft edge.
     hairy = cv2.resize(hair_share, (GRID, GRID), interpolation=cv2.INTER_AREA) > 0.4
-    hairy &= np.arange(GRID)[:, None] < landmarks[LOWER_LIP, 1] * GRID
-    beyond = mask & ~body & ~hairy
+    low = np.arange(GRID)[:, None] >= landmarks[LOWER_LIP, 1] * GRID
+    lip = int(np.clip(landmarks[LOWER_LIP, 1] * GRID, 0, GRID - 1))
+    beyond = mask & ~body & ~(hairy & ~low) & ~(_behind(hairy, lip, landmarks[CHIN, 0]) & ~hairy)
     # Beside the face it begins at the lower lip, and the farther out the higher: the slope of a collar.
     away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
     beyond &= np.arange(GRID)[:, None] >= landmarks[LOWER_LIP, 1] * GRID - np.maximum(away - 2, 0)

@@ -5,6 +5,7 @@ import pytest
 
 from inversion_core.camera import Camera
 from inversion_core.rasterise import rasterise
+from inversion_core.refine import outline
 from inversion_core.refine.outline import CHIN, LOWER_LIP, inflate_shell
 
 CAMERA = Camera.orbit(0, 0)
@@ -103,3 +104,14 @@ def test_under_the_head_it_is_coloured_as_beside_it(ball, silhouette):
     # Half a cell's rounding aside, nothing is taken from the head.
     assert silhouette[y, x][under].mean() < 0.1
     assert (np.abs(shell.uv - seen).max(1)[~under] < 1e-4).mean() > 0.95
+
+
+def test_what_lies_beyond_hanging_hair_is_behind_it():
+    hairy = np.zeros((outline.GRID, outline.GRID), bool)
+    hairy[20:100, 30:40] = True
+    behind = outline._behind(hairy, 20, 0.5)
+    assert behind[20:100, :40].all() and not behind[20:100, 41:].any()
+    assert not behind[:20].any() and not behind[100:].any()
+    broken = hairy.copy()
+    broken[50] = False
+    assert not outline._behind(broken, 20, 0.5)[50:].any()
