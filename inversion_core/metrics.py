@@ -96,8 +96,8 @@ class FaceMeasures:
         corner_lift: mean height of the mouth's corners over the nose's base, below zero; a smile raises it.
         lip_opening: between the inner rims of the lips.
         lip_height: both lips' red, opening left out.
-        eye_opening: between the lids, down the face, mean of both eyes; closing lids also slide past each other
-            sideways, which opens nothing.
+        eye_opening: from the upper lids down to the lower ones, mean of both eyes, 0 where they meet or overlap;
+            closing lids also slide past each other sideways, which opens nothing.
         eye_width: corner to corner, mean of both eyes.
         brow_height: middle of the brows over the line of the eyes.
         jaw_width: between the angles of the jaw.
@@ -152,7 +152,7 @@ def measure_face(landmarks: NDArray, unit: float | None = None) -> FaceMeasures:
         corner_lift=float(y[2] - (y[61] + y[291]) / 2),
         lip_opening=(apart(13, 14) + apart(82, 87) + apart(312, 317)) / 3,
         lip_height=apart(0, 13) + apart(14, 17),
-        eye_opening=float(np.abs(y[[159, 386, 158, 385]] - y[[145, 374, 153, 380]]).mean()),
+        eye_opening=float(np.maximum(y[[145, 374, 153, 380]] - y[[159, 386, 158, 385]], 0).mean()),
         eye_width=(apart(33, 133) + apart(263, 362)) / 2,
         brow_height=-float((y[105] + y[334] + y[52] + y[282]) / 4),
         jaw_width=(float(x[397] - x[172]) + float(x[288] - x[58])) / 2,

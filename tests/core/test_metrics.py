@@ -83,6 +83,7 @@ def test_measures_do_not_depend_on_size_place_or_lean():
         ("mouth_width", [61], (-0.1, 0), 0.1),
         ("corner_lift", [61, 291], (0, -0.08), 0.08),
         ("lip_opening", [14, 87, 317], (0, 0.2), 0.2),
+        ("eye_opening", [145, 374, 153, 380], (0, 0.05), 0.05),
         ("brow_height", [105, 334, 52, 282], (0, -0.05), 0.05),
         ("nose_width", [64, 129], (-0.06, 0), 0.06),
         ("jaw_width", [172, 58], (-0.1, 0), 0.1),
@@ -99,6 +100,14 @@ def test_measures_follow_what_they_name(measure, points, shift, expected):
     others = {name: change for name, change in after.changes(before).items() if name != measure}
     # The chin and the lips share points with their neighbours; nothing else may follow.
     assert max(abs(change) for name, change in others.items() if name not in ("lip_height",)) < 0.02
+
+
+def test_closed_lids_that_overlap_or_slide_past_each_other_open_nothing():
+    face = _average_face()[:, :2].astype(float)
+    unit = metrics.eye_distance(face)
+    upper, lower = [159, 386, 158, 385], [145, 374, 153, 380]
+    face[lower] = face[upper] + (0.03 * unit, -0.01 * unit)
+    assert metrics.measure_face(face).eye_opening == 0
 
 
 def test_a_common_unit_keeps_the_other_measures_when_the_eyes_move():
