@@ -7,11 +7,12 @@ from enum import Enum
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QImage, QLinearGradient, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QLinearGradient, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.frames import Frame
-from app.orbit import FIRST_ZOOM, View, orbited, panned, zoomed
+from app.orbit import View, orbited, panned, zoomed
+from app.overlays import draw_awaited, draw_colour, draw_divider, draw_kept, draw_label, draw_pull
 from app.theme import Theme
 
 WHEEL_FACTOR = 1.0015
@@ -193,49 +194,17 @@ class View3D(QWidget):
             float((point.y() - self.height() / 2) / self.longer + 0.5),
         )
 
-    def _paint_kept(self, painter: QPainter) -> None:
-        """Dots where the photo is kept, and the stroke that is being drawn."""
+    def _kept_dots(self) -> list[QPointF]:
+        """Where the head holds to the photo, in widget pixels."""
         head, inversion = self.frame.head, self.frame.request.inversion
-        painter.setPen(QPen(self.theme.accent, 1.6))
-        if inversion.keep is not None and hasattr(head, "normals"):
-            camera = self.frame.request.camera
-            facing = ((camera.position - head.head.vertices) * head.normals).sum(1) > 0
-            shown = camera.project(head.head.vertices[facing & (inversion.keep > 0.5)])[:, :2]
-            x = (shown[:, 0] - 0.5) * self.longer + self.pane_width / 2
-            y = (shown[:, 1] - 0.5) * self.longer + self.height() / 2
-            painter.drawPoints([QPointF(*pair) for pair in zip(x.tolist(), y.tolist(), strict=True)])
-        painter.setPen(Qt.PenStyle.NoPen)
-        colour = QColor(self.theme.accent)
-        colour.setAlpha(40)
-        painter.setBrush(colour)
-        for point in self._stroke:
-            painter.drawEllipse(point, BRUSH * self.shorter, BRUSH * self.shorter)
-
-    def _paint_pull(self, painter: QPainter) -> None:
-        """An arrow from where the head is held to where it is pulled."""
-        if len(self._stroke) < 2:
-            return
-        start, end = self._stroke[0], self._stroke[-1]
-        for colour, width in ((QColor(0, 0, 0, 110), 4.0), (self.theme.accent, 2.0)):
-            painter.setPen(QPen(colour, width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-            painter.drawLine(start, end)
-            painter.setBrush(colour)
-            painter.drawEllipse(start, width, width)
-
-    def _paint_colour(self, painter: QPainter) -> None:
-        """The stroke of colour that is being drawn, and the brush where the mouse is."""
-        reach = self.colour_radius * self.shorter
-        colour = QColor(self.colour)
-        if len(self._stroke) > 1:
-            colour.setAlpha(190)
-            round_ends = (Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
-            painter.setPen(QPen(colour, 2 * reach, *round_ends))
-            painter.drawPolyline(self._stroke)
-        if self._over is not None:
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            for ring, width in ((QColor(0, 0, 0, 130), 3.0), (self.colour, 1.6)):
-                painter.setPen(QPen(ring, width))
-                painter.drawEllipse(self._over, reach, reach)
+        if inversion.keep is None or not hasattr(head, "normals"):
+            return []
+        camera = self.frame.request.camera
+        facing = ((camera.position - head.head.vertices) * head.normals).sum(1) > 0
+        shown = camera.project(head.head.vertices[facing & (inversion.keep > 0.5)])[:, :2]
+        x = (shown[:, 0] - 0.5) * self.longer + self.pane_width / 2
+        y = (shown[:, 1] - 0.5) * self.longer + self.height() / 2
+        return [QPointF(*pair) for pair in zip(x.tolist(), y.tolist(), strict=True)]
 
     def paint_ground(self, painter: QPainter) -> None:
         """Paint what lies behind heads."""
@@ -260,21 +229,25 @@ class View3D(QWidget):
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         if self.frame is None:
             if self.awaited is not None:
-                self._paint_awaited(painter, self.awaited)
+                draw_awaited(
+                    painter, self.awaited, QPointF(self.width() / 2, self.height() / 2), self.shorter
+                )
             return
         panes = self.panes()
         if self.painting == "pull":
-            self._paint_pull(painter)
+            draw_pull(painter, self._stroke, self.theme.accent)
         elif self.painting == "paint":
-            self._paint_colour(painter)
+            radius = self.colour_radius * self.shorter
+            draw_colour(painter, self._stroke, self._over, radius, self.colour)
         elif self.painting:
-            self._paint_kept(painter)
+            draw_kept(painter, self._kept_dots(), self._stroke, BRUSH * self.shorter, self.theme.accent)
         if self.compare is Compare.SPLIT and not self.peeking:
-            self._paint_divider(painter, self._divider_at)
+            before = self.before_name or self.tr("Before")
+            draw_divider(painter, self.font(), self._divider_at, self.height(), before, self.tr("After"))
         elif len(panes) > 1 or self.peeking:
             for pane in panes:
                 text = (self.before_name or self.tr("Before")) if pane.before else self.tr("After")
-                self._paint_label(painter, text, QPointF(pane.place.center().x(), 0), centred=True)
+                draw_label(painter, self.font(), text, QPointF(pane.place.center().x(), 0), centred=True)
         if self.sketch is not None:
             side = 0.3 * self.shorter
             painter.drawImage(QRectF(self.width() - side - 12, 12, side, side), self.sketch)
@@ -282,45 +255,6 @@ class View3D(QWidget):
             painter.setPen(QPen(self.theme.focus, 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-
-    def _paint_awaited(self, painter: QPainter, image: QImage) -> None:
-        side = self.shorter * FIRST_ZOOM
-        square = QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
-        painter.setOpacity(0.55)
-        painter.drawImage(square, image)
-        painter.setOpacity(1.0)
-
-    def _paint_divider(self, painter: QPainter, x: float) -> None:
-        painter.setPen(QPen(QColor(0, 0, 0, 90), 3))
-        painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-        painter.setPen(QPen(QColor(255, 255, 255, 220), 1.2))
-        painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
-        middle = QPointF(x, self.height() / 2)
-        painter.setPen(QPen(QColor(255, 255, 255, 230), 1.2))
-        painter.setBrush(QColor(30, 31, 34, 190))
-        painter.drawEllipse(middle, 13, 13)
-        painter.setPen(QPen(QColor(255, 255, 255, 230), 1.6))
-        for sign in (-1, 1):
-            tip = QPointF(x + sign * 7.5, middle.y())
-            painter.drawLine(tip, QPointF(x + sign * 4, middle.y() - 3.5))
-            painter.drawLine(tip, QPointF(x + sign * 4, middle.y() + 3.5))
-        self._paint_label(painter, self.before_name or self.tr("Before"), QPointF(x - 12, 0), right=True)
-        self._paint_label(painter, self.tr("After"), QPointF(x + 12, 0))
-
-    def _paint_label(
-        self, painter: QPainter, text: str, at: QPointF, centred: bool = False, right: bool = False
-    ) -> None:
-        font = QFont(self.font())
-        font.setPointSizeF(font.pointSizeF() * 0.9)
-        painter.setFont(font)
-        width = painter.fontMetrics().horizontalAdvance(text) + 16
-        left = at.x() - (width / 2 if centred else width if right else 0)
-        box = QRectF(left, at.y() + 12, width, painter.fontMetrics().height() + 6)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(20, 21, 23, 150))
-        painter.drawRoundedRect(box, 4, 4)
-        painter.setPen(QColor(240, 240, 240))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     # ---- gestures ---------------------------------------------------------------------------------------------
 
