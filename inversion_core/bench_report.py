@@ -62,9 +62,9 @@ def benchmarks_page(report: BenchReport) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `facet bench --eg3d -o docs/benchmarks.md`. Times are medians over warm repeats; ratios are of",
-        "times taken in the same run. `load` is the one-minute load average at the end: where it is above the",
-        "number of cores, other programs slowed every time below, and moved the ratios too.",
+        "Written by `facet bench -o` (`--eg3d` and `--sdf` add their rows). Times are medians over warm",
+        "repeats; ratios are of times taken in the same run. `load` is the one-minute load average at the end:",
+        "where it is above the number of cores, other programs slowed every time below, and moved the ratios.",
         "",
         f"Machine: {machine}.",
         "",
