@@ -248,7 +248,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     # What the photo shows inside the lids is the eye, inside the lips the mouth: skin has no part in it, and
     # eyes and teeth have no part in anything else.
     eyes, mouth = sampled(opening, uv).T
-    skin_only = (1 - smoothstep(eyes, 0.2, 0.7)) * (1 - smoothstep(mouth, 0.4, 0.9))
+    skin_only = (1 - smoothstep(eyes, 0.75, 1.0)) * (1 - smoothstep(mouth, 0.7, 1.0))
     through = np.where(template.part == EYES, eyes, mouth)
     inner = ~skin | in_mouth
     trust *= np.where(inner, smoothstep(through, 0.3, 0.8), skin_only)
@@ -257,7 +257,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
     trust = np.where(
-        skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
+        skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.1, 0.6)), 2), trust
     )
     trust = np.minimum(trust, straight)
 
