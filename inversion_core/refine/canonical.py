@@ -257,7 +257,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
     trust = np.where(
-        skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.1, 0.6)), 2), trust
+        skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
     )
     trust = np.minimum(trust, straight)
 
