@@ -8,7 +8,6 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QAction
 
-from app.orbit import FIRST_ZOOM, View, photo_view
 from app.panel_camera import CameraPanel
 from app.session import Session
 from app.view3d import Compare, View3D
@@ -45,7 +44,7 @@ class ViewCommands(QObject):
         self._look_from(75)
 
     def _look_from(self, degrees: float) -> None:
-        self.session.set_view(View(float(np.radians(degrees)), 0.0, FIRST_ZOOM))
+        self.session.look_from(float(np.radians(degrees)))
 
     def do_other_side(self) -> None:
         self.session.set_view(replace(self.session.view, yaw=-self.session.view.yaw))
@@ -140,6 +139,6 @@ class ViewCommands(QObject):
         if self.session.inversion is None:
             return
         self._spin_angle += SPIN_STEP
-        start = photo_view(self.session.inversion.portrait.camera)
-        yaw = start.yaw * np.exp(-self._spin_angle) + np.radians(50) * np.sin(self._spin_angle)
+        start, _ = self.session.inversion.portrait.camera.angles
+        yaw = start * np.exp(-self._spin_angle) + np.radians(50) * np.sin(self._spin_angle)
         self.session.set_view(replace(self.session.view, yaw=float(yaw)))

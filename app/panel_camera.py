@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.fields import roomy
-from app.orbit import FIELD_RANGE, FIRST_ZOOM, ZOOM_RANGE, View, field_of
+from app.orbit import FIELD_RANGE, ZOOM_RANGE, field_of
 from app.pictures import Look
 from app.session import Session
 
@@ -115,6 +115,13 @@ class CameraPanel(QWidget):
     def refresh(self) -> None:
         inversion, view = self.session.inversion, self.session.view
         self.setEnabled(inversion is not None)
+        for widget in (self.yaw, self.pitch, self.zoom, self.field, self.focal):
+            # Fields show this text in place of their lowest value, which no fresh field leaves.
+            widget.setSpecialValueText("–" if inversion is None else "")
+            if inversion is None:
+                blocker = QSignalBlocker(widget)
+                widget.setValue(widget.minimum())
+                blocker.unblock()
         if inversion is None:
             return
         field = view.field or field_of(inversion.portrait.camera)
@@ -163,7 +170,7 @@ class CameraPanel(QWidget):
         self.field.setValue(float(np.degrees(2 * np.arctan(FILM_HEIGHT / 2 / millimetres))))
 
     def _on_named(self) -> None:
-        self.session.set_view(View(float(np.radians(self.sender().property("yaw"))), 0.0, FIRST_ZOOM))
+        self.session.look_from(float(np.radians(self.sender().property("yaw"))))
 
     def _on_field(self, _value: float) -> None:
         inversion, view = self.session.inversion, self.session.view

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QBuffer, QPointF, QRectF, QSize, QSizeF, Qt, Signal
@@ -130,9 +132,12 @@ class CropCanvas(QWidget):
         return QPointF(square.x() + x * square.width(), square.y() + y * square.height())
 
     def paintEvent(self, _event) -> None:
-        if self._image is None:
-            return
         painter = QPainter(self)
+        if self._image is None:
+            painter.setPen(self.theme.muted)
+            middle = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.rect(), middle, self.tr("No photo is open"))
+            return
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
         if self._group is not None:
             self._paint_group(painter)
@@ -270,6 +275,8 @@ class PhotoPanel(QWidget):
             parts.append(self.tr("aligned by hand"))
         if inversion.seconds:
             parts.append(self.tr("{seconds:.1f} s").format(seconds=inversion.seconds))
+        # A line may end between two figures, not between a figure and its unit.
+        parts[1:] = (re.sub(r"(?<=\d) (?=\S+$)", "\u00a0", part) for part in parts[1:])
         self.scores.setText("  ·  ".join(part for part in parts if part))
 
     def show_faces(self, portrait: Portrait, boxes: tuple) -> None:

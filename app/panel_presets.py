@@ -63,16 +63,20 @@ class PresetPanel(QWidget):
         row.addWidget(self.percent)
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
-        for text, slot in (
-            (self.tr("Save …"), self.save),
-            (self.tr("Import …"), self.import_file),
-            (self.tr("Export …"), self.export_file),
-            (self.tr("Delete"), self.delete),
+        made = []
+        for text, tip, slot in (
+            (self.tr("Save …"), self.tr("Save the sliders as they are now as a preset"), self.save),
+            (self.tr("Import …"), self.tr("Copy a preset's file to the others"), self.import_file),
+            (self.tr("Export …"), self.tr("Write the chosen preset to a file"), self.export_file),
+            (self.tr("Delete"), self.tr("Delete the chosen preset; those of Facet stay"), self.delete),
         ):
             button = QPushButton(text)
+            button.setToolTip(tip)
+            made.append(button)
             button.setStyleSheet("padding: 6px 8px")
             button.clicked.connect(slot)
             buttons.addWidget(button)
+        self.export_button, self.delete_button = made[2:]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 12)
         layout.setSpacing(10)
@@ -81,6 +85,7 @@ class PresetPanel(QWidget):
         layout.addLayout(buttons)
         self.list.itemClicked.connect(self._on_chosen)
         self.list.itemActivated.connect(self._on_chosen)
+        self.list.currentItemChanged.connect(self._show_possible)
         self.strength.valueChanged.connect(self._on_strength)
         session.document_changed.connect(self._on_document)
         self.setEnabled(False)
@@ -96,6 +101,7 @@ class PresetPanel(QWidget):
                 self._add(load_preset(path), path)
             except FacetError:
                 continue
+        self._show_possible()
 
     def apply(self, preset: Preset) -> None:
         """Apply a preset at the strength; moving the strength afterwards goes on from the same start."""
@@ -164,6 +170,11 @@ class PresetPanel(QWidget):
 
     def _on_chosen(self, item: QListWidgetItem) -> None:
         self.apply(item.data(Qt.ItemDataRole.UserRole)[0])
+
+    def _show_possible(self, *_unused) -> None:
+        item = self.list.currentItem()
+        self.export_button.setEnabled(item is not None)
+        self.delete_button.setEnabled(item is not None and item.data(Qt.ItemDataRole.UserRole)[1] is not None)
 
     def _on_document(self) -> None:
         self._target = None

@@ -46,8 +46,6 @@ class Photographer:
 
     def scenes(self) -> Iterator[tuple[str, Any]]:
         """(name, widget to be pictured), each in its state when it is given."""
-        from app.orbit import View
-
         window = self.window
         session, camera, actions = window.session, window.camera, window.actions_by_name
         window.do_welcome()
@@ -55,7 +53,7 @@ class Photographer:
         yield "welcome", window
         window.pages.setCurrentWidget(window.viewport)
         session.set_moves(POSED, "Pose")
-        session.set_view(View(-0.11, 0.02, 0.95))
+        session.look_from(-0.11)
         yield "window", window
         for look in ("relit", "wire", "clay", "normals", "depth"):
             actions[f"look_{look}"].trigger()

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Signal
 
-from app.orbit import View, clamped, photo_view
+from app.framing import first_view, view_from
+from app.orbit import View, clamped
 from inversion_core.edit import EditState, Inversion, Slider
 
 HISTORY_LIMIT = 500
@@ -110,7 +111,7 @@ class Session(QObject):
         self._history = _History([step], 0)
         self._clean = step if saved else None
         self.path = path
-        self.view = view or photo_view(inversion.portrait.camera)
+        self.view = view or first_view(inversion)
         self.document_changed.emit()
         self.moves_changed.emit()
         self.view_changed.emit()
@@ -251,7 +252,12 @@ class Session(QObject):
 
     def reset_view(self) -> None:
         if self.inversion is not None:
-            self.set_view(photo_view(self.inversion.portrait.camera))
+            self.set_view(first_view(self.inversion))
+
+    def look_from(self, yaw: float) -> None:
+        """Look from that many radians to the side, at the height of the eyes."""
+        if self.inversion is not None:
+            self.set_view(view_from(self.inversion, yaw))
 
     def _before(self, gesture: str) -> Mapping[str, float]:
         history = self._history

@@ -8,6 +8,9 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWi
 from app.activities import Activity
 from app.frames import Frame
 
+LONGEST = 300
+"""Pixels that what is being done may take."""
+
 
 class Status(QStatusBar):
     """Shows activities and frames; ``stop`` is the button to connect."""
@@ -39,7 +42,9 @@ class Status(QStatusBar):
             widget.setVisible(not quiet)
         if activity is None or quiet:
             return
-        text = activity.doing
+        # Names of files may be longer than the window is wide.
+        text = self.fontMetrics().elidedText(activity.doing, Qt.TextElideMode.ElideMiddle, LONGEST)
+        self.work.setToolTip(activity.doing if text != activity.doing else "")
         if activity.note:
             text += f" · {self.tr(activity.note)}"
         left = activity.seconds_left

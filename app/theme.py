@@ -36,6 +36,10 @@ class Theme:
     ground_bottom: QColor
 
 
+FAINT = 0.51
+"""Share of the muted colour in words that cannot be used now."""
+
+
 def _theme(name: str, *colours: str) -> Theme:
     return Theme(name, *(QColor(colour) for colour in colours))
 
@@ -85,10 +89,15 @@ def apply_theme(application: QApplication, theme: Theme) -> None:
         palette.setColor(role, colour)
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
         faded = QColor(theme.muted)
-        faded.setAlpha(130)
+        faded.setAlpha(round(255 * FAINT))
         palette.setColor(QPalette.ColorGroup.Disabled, role, faded)
     application.setPalette(palette)
     application.setStyleSheet(style_sheet(theme))
+
+
+def _between(first: QColor, second: QColor, share: float) -> QColor:
+    channels = zip(first.getRgb()[:3], second.getRgb()[:3], strict=True)
+    return QColor(*(round(a * share + b * (1 - share)) for a, b in channels))
 
 
 def interface_font() -> QFont:
@@ -104,6 +113,7 @@ def interface_font() -> QFont:
 def style_sheet(theme: Theme) -> str:
     """The style sheet of a theme."""
     names = {name: getattr(theme, name).name() for name in theme.__dataclass_fields__ if name != "name"}
+    names["faint"] = _between(theme.muted, theme.panel, FAINT).name()
     sheet = _SHEET
     for picture in ("check", "chevron"):
         sheet = sheet.replace(f"@{picture}", (RESOURCES / "icons" / f"{picture}.png").as_posix())
@@ -120,6 +130,7 @@ QMainWindow::separator:hover { background: @accent; }
 QDockWidget { titlebar-close-icon: none; titlebar-normal-icon: none; color: @muted; }
 QDockWidget::title { background: @panel; padding: 9px 12px 7px 12px; text-align: left; }
 QWidget#panel, QScrollArea#panel, QScrollArea#panel > QWidget > QWidget { background: @panel; border: none; }
+QScrollArea#page, QWidget#page { background: @window; border: none; }
 QToolTip { background: @raised; color: @text; border: 1px solid @line; padding: 5px 7px; }
 QMenuBar { background: @window; padding: 2px 6px; }
 QMenuBar::item { background: transparent; padding: 5px 9px; border-radius: 4px; }
@@ -127,7 +138,7 @@ QMenuBar::item:selected { background: @hover; }
 QMenu { background: @raised; border: 1px solid @line; padding: 5px; }
 QMenu::item { padding: 6px 26px 6px 22px; border-radius: 4px; }
 QMenu::item:selected { background: @accent; color: @on_accent; }
-QMenu::item:disabled { color: @muted; }
+QMenu::item:disabled { color: @faint; }
 QMenu::separator { height: 1px; background: @line; margin: 5px 8px; }
 QToolBar { background: @window; border: none; padding: 3px 8px; spacing: 4px; }
 QToolBar::separator { background: @line; width: 1px; margin: 6px 6px; }
@@ -135,15 +146,15 @@ QToolButton { border: 1px solid transparent; border-radius: 5px; padding: 5px 9p
 QToolButton:hover { background: @hover; }
 QToolButton:checked { background: @raised; border-color: @line; color: @accent; }
 QToolButton:focus { border-color: @focus; }
-QToolButton:disabled { color: @muted; }
+QToolButton:disabled { color: @faint; }
 QToolButton::menu-indicator { image: none; }
 QPushButton { background: @raised; border: 1px solid @line; border-radius: 5px; padding: 6px 14px; }
 QPushButton:hover { background: @hover; }
 QPushButton:pressed { background: @line; }
 QPushButton:focus { border-color: @focus; }
 QPushButton:default, QPushButton#primary { background: @accent; color: @on_accent; border-color: @accent; }
-QPushButton:disabled { color: @muted; }
-QPushButton:default:disabled, QPushButton#primary:disabled { background: @raised; color: @muted; border-color: @line; }
+QPushButton:disabled { color: @faint; }
+QPushButton:default:disabled, QPushButton#primary:disabled { background: @raised; color: @faint; border-color: @line; }
 QPushButton#mode:checked { border-color: @accent; color: @accent; background: @hover; }
 QPushButton#compact { padding: 6px 4px; }
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit {
@@ -161,6 +172,7 @@ QDoubleSpinBox#value { background: transparent; border: 1px solid transparent; p
 QDoubleSpinBox#value:hover { background: @raised; }
 QDoubleSpinBox#value:focus { background: @raised; border-color: @focus; color: @text; }
 QDoubleSpinBox#value[moved="true"] { color: @text; }
+QDoubleSpinBox#value:disabled { color: @faint; }
 QLabel#muted { color: @muted; }
 QLabel#heading { font-size: 21pt; font-weight: 300; }
 QLabel#group { color: @muted; font-weight: 600; }

@@ -6,11 +6,22 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.icons import application_icon
 
 CARD = 128
+ROW = 4
+"""Cards beside each other where there is room."""
 
 
 class Card(QFrame):
@@ -56,8 +67,8 @@ class Card(QFrame):
             super().keyPressEvent(event)
 
 
-class WelcomePage(QWidget):
-    """Samples and recent files as cards, and a button to open a photo."""
+class WelcomePage(QScrollArea):
+    """Samples and recent files as cards, and a button to open a photo; narrower windows have fewer cards in a row."""
 
     open_asked = Signal()
     file_asked = Signal(str)
@@ -71,6 +82,8 @@ class WelcomePage(QWidget):
             self.tr("Drop a photo of one face here. Facet builds a head that you can edit, turn and export.")
         )
         lead.setObjectName("muted")
+        lead.setWordWrap(True)
+        lead.setAlignment(Qt.AlignmentFlag.AlignCenter)
         mark = QLabel()
         mark.setPixmap(application_icon().pixmap(56, 56))
         button = QPushButton(self.tr("Open a photo or project …"))
@@ -86,19 +99,29 @@ class WelcomePage(QWidget):
         grid.addStretch(1)
         grid.addLayout(self.cards)
         grid.addStretch(1)
-        layout = QVBoxLayout(self)
+        page = QWidget()
+        page.setObjectName("page")
+        layout = QVBoxLayout(page)
         layout.addStretch(2)
-        for label in (mark, heading, lead):
+        for label in (mark, heading):
             layout.addWidget(label, 0, Qt.AlignmentFlag.AlignHCenter)
             layout.addSpacing(8)
+        layout.addWidget(lead)
+        layout.addSpacing(8)
         layout.addSpacing(8)
         layout.addLayout(row)
         layout.addSpacing(26)
         layout.addLayout(grid)
         layout.addStretch(3)
+        self.setWidget(page)
+        self.setWidgetResizable(True)
+        self.setObjectName("page")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # The cards and the button take the keyboard; the page itself does not.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
     def show_files(self, entries: list[tuple[str, str, QPixmap]]) -> None:
-        """Show cards of (key, name, picture), four in a row."""
+        """Show cards of (key, name, picture), at most :data:`ROW` beside each other."""
         while self.cards.count():
             widget = self.cards.takeAt(0).widget()
             if widget is not None:
@@ -106,7 +129,16 @@ class WelcomePage(QWidget):
         for i, (key, name, pixmap) in enumerate(entries[:8]):
             card = Card(key, name, pixmap)
             card.chosen.connect(self.file_asked)
-            self.cards.addWidget(card, i // 4, i % 4)
+            self.cards.addWidget(card, i // self._columns(), i % self._columns())
+
+    def _columns(self) -> int:
+        return max(1, min(ROW, self.viewport().width() // (CARD + 32)))
+
+    def resizeEvent(self, event) -> None:
+        super().resizeEvent(event)
+        widgets = [self.cards.itemAt(i).widget() for i in range(self.cards.count())]
+        for i, widget in enumerate(widgets):
+            self.cards.addWidget(widget, i // self._columns(), i % self._columns())
 
 
 def sample_thumbnail(name: str) -> QPixmap:

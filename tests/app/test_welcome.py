@@ -1,0 +1,27 @@
+"""The page before a portrait is open, in windows of any width."""
+
+import pytest
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QPixmap
+
+from app.welcome import ROW, WelcomePage
+
+
+@pytest.mark.parametrize(("width", "columns"), [(900, ROW), (380, 2), (170, 1)])
+def test_cards_fold_into_as_many_columns_as_there_is_room_for(qtbot, width, columns):
+    page = WelcomePage()
+    qtbot.addWidget(page)
+    page.show_files([(f"{i}.facet", f"head {i}", QPixmap(8, 8)) for i in range(6)])
+    page.resize(width, 600)
+    page.show()
+    cards = [page.cards.itemAt(i).widget() for i in range(6)]
+    qtbot.waitUntil(lambda: all(card.width() > 1 for card in cards))
+    places = [card.mapTo(page.widget(), QPoint()) for card in cards]
+    assert len({place.x() for place in places}) == columns
+    assert max(place.x() for place in places) + cards[0].width() <= page.viewport().width()
+
+
+def test_the_window_fits_small_screens(window):
+    window.welcome.show_files([(f"{i}.facet", f"head {i}", QPixmap(8, 8)) for i in range(8)])
+    window.resize(1024, 700)
+    assert (window.width(), window.height()) == (1024, 700)
