@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from inversion_core.edit import Inversion
 from inversion_core.generators.template import TEETH, TONGUE, HeadTemplate
 from inversion_core.lid_skin import LASHES, LidSkin
-from inversion_core.refine.canonical import lip_gap, mouth_light
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.layer import COLOUR, MIRROR_WEIGHT, SEEN_STRAIGHT, UV, WEIGHT, sampled
+from inversion_core.refine.mouth import lip_gap, mouth_light
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""

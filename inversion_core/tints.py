@@ -18,9 +18,10 @@ from inversion_core.generators.head import Head
 from inversion_core.generators.template import EYES, SKIN, TEETH, HeadTemplate
 from inversion_core.landmark_tables import BROWS, CHIN, LEFT_IRIS, RIGHT_IRIS
 from inversion_core.refine.along_surface import smoothed
-from inversion_core.refine.canonical import INNER_LIPS, PhotoDetail
+from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.layer import COLOUR, SEEN_STRAIGHT, UV, sampled
+from inversion_core.refine.mouth import INNER_LIPS
 from inversion_core.shading import SPARED
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.layer import DEPTH_SIZE
 
 BORDER_BLUR = 8
 """Pixels over which the person's mask fades at the photo's border."""
@@ -68,3 +69,38 @@ def clothes_below(
     edges = np.flatnonzero(~open_neck)
     distance = np.abs(columns[:, None] - edges[None]).min(1) if edges.size else np.zeros(len(columns))
     return result, (last + NECKLINE * distance).astype(np.float32)
+
+
+def like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
+    """(N,) whether colours have the skin's hue, in light or in shadow."""
+    total = np.maximum(colours.sum(-1, keepdims=True), 0.03)
+    hue = np.abs(colours / total - typical / typical.sum()).max(-1)
+    return (hue < 0.07) & (total[:, 0] > 0.2 * typical.sum())
+
+
+def dressed(colours, uv, below, behind, photo, masks, typical, last) -> NDArray[np.float32]:
+    """Colours with the clothes, or the bare skin, that the photo's lower border cuts going on over neck and shoulders."""
+    # Shadows of hair on the neck are no clothes.
+    near_hair = cv2.dilate(masks[..., 1], np.ones((15, 61), np.uint8))
+    person = smoothstep(masks[..., 0], 0.7, 0.95) * (1 - smoothstep(near_hair, 0.05, 0.4))
+    soft = cv2.GaussianBlur(photo, (0, 0), 2)
+    bare = like_skin(soft, typical)
+    hairy = masks[max(last - DEPTH_SIZE // 4, 0) : last, :, 1] > 0.9
+    if hairy.sum() > 200:
+        # Where hair hangs so far down, its mask may end before it does.
+        hair = np.median(photo[max(last - DEPTH_SIZE // 4, 0) : last][hairy], 0)
+        person = person * (np.abs(soft - hair).max(-1) > 0.15)
+    found = clothes_below(
+        photo, (person * ~bare).astype(np.float32), (person * bare).astype(np.float32), last
+    )
+    row = uv[:, 1] * DEPTH_SIZE
+    if found is None:
+        strip = (bare & (person > 0.5))[max(last - STRIP, 0) : last]
+        if strip.sum() < 200:
+            return colours
+        skin = np.median(photo[max(last - STRIP, 0) : last][strip], 0)
+        return colours + (skin - colours) * (below * smoothstep(row - last, -10.0, 50.0))[:, None]
+    column = np.clip(uv[:, 0] * DEPTH_SIZE, 0, DEPTH_SIZE - 1).astype(int)
+    start = found[1][column] * (1 - behind) + last * behind
+    share = below * smoothstep(row - start, -10.0, 24.0)
+    return colours + (found[0][column] - colours) * share[:, None]

@@ -13,8 +13,8 @@ from inversion_core.appearance import DARK_HAIR, GREY_HAIR, LIGHT_HAIR
 from inversion_core.camera import Camera
 from inversion_core.generators.template import SKIN, TEETH, HeadTemplate
 from inversion_core.rasterise import interpolate, rasterise
-from inversion_core.refine.canonical import DEFAULT_COLOURS, INTERIOR_COLOUR, openings
 from inversion_core.refine.ears import smoothstep
+from inversion_core.refine.mouth import DEFAULT_COLOURS, INTERIOR_COLOUR, openings
 from inversion_core.restoration import Tint
 
 MONOCHROME = 1.0

@@ -10,9 +10,9 @@ import pytest
 from inversion_core.generators.template import EYES, SKIN, TEETH
 from inversion_core.pipeline import edit
 from inversion_core.refine import canonical, layer
-from inversion_core.refine.canonical import openings
 from inversion_core.refine.hair_strands import HAIR_TEXTURE
 from inversion_core.refine.layer import sampled
+from inversion_core.refine.mouth import openings
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +134,3 @@ def test_skin_lies_in_the_shadow_of_hair_only_where_the_photo_is_silent(inversio
     bare = replace(grown, attributes=np.zeros_like(grown.attributes))
     unshaded = canonical.in_hair_s_shadow(template, replace(head, attributes=attributes), hair, bare)
     assert np.allclose(unshaded.attributes, attributes)
-
-
-def test_teeth_beside_an_open_mouth_look_as_in_it_and_far_off_as_the_model_s():
-    photo, mouth = np.zeros((512, 512, 3), np.float32), np.zeros((512, 512), np.float32)
-    photo[..., 0], mouth[240:270, 200:300] = 0.2, 1
-    photo[240:270, 200:300] = 0.9
-    uv = np.array([[250, 255], [305, 255], [340, 255]], np.float32) / 512
-    colours, close = canonical._beside_the_opening(uv, photo, mouth, 0.1)
-    assert np.allclose(colours[:2], 0.9, atol=0.02)
-    assert close[:, 0] == pytest.approx([1, 1, 0], abs=0.02)
-    assert not canonical._beside_the_opening(uv, photo, mouth, 0.01)[1].any()
