@@ -310,7 +310,7 @@ def draw(
         samples: side of the grid of samples in each pixel.
         straight: of each layer, how near the view is to the photo's own.
         other, strands: (H, W, 3), what the mirrored positions of head and hair refer to; the shell's, to the photo.
-        masks: (H, W, 2), the first trims the shell and the second hair.
+        masks: (H, W, 2), the first trims the shell and the second hair, as :func:`shading.shade` takes them.
         under, tones: of hair.
         inner: brightness of the inner sides of shell and hair.
     """

@@ -19,6 +19,7 @@ from inversion_core.refine.hair import DOME_ROWS, ROWS
 from inversion_core.refine.layer import MIRROR_UV
 from inversion_core.render import HAIR, INNER_SHARE, OPAQUE, PERSON, closeness
 from inversion_core.rendering import Rendering
+from inversion_core.shading import SOFT
 
 FAR = 1e9
 
@@ -84,8 +85,10 @@ def shade_rows(
     m = v[..., 5].clamp(0, 1)[..., None]
     opacity, own = v[..., 12], torch.ones_like(v[..., 12])
     if channel >= 0:
-        seen = v[..., 13] + (1 - v[..., 13]) * straight
-        opacity = opacity + seen * (_picture(masks, v[..., 0:2])[..., channel] - opacity)
+        mask = _picture(masks, v[..., 0:2])[..., channel]
+        trusted = (1 - ((1 - straight) * (1 + SOFT) + mask.clamp(max=0)) / SOFT).clamp(0, 1)
+        seen = v[..., 13] + (1 - v[..., 13]) * trusted
+        opacity = opacity + seen * (mask.clamp(min=0) - opacity)
     opacity = opacity.clamp(0, 1)
     colour = v[..., 9:12]
     mirrored = _picture(other, v[..., 3:5]) * v[..., 6:9]
@@ -129,7 +132,7 @@ def render_reference(head: Head, camera: Camera, size: int) -> Rendering:
             light,
             detail.photo,
             other,
-            detail.masks,
+            detail.trims,
             mask,
             straight,
             under,

@@ -43,7 +43,7 @@ def render(head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering
         detail.photo,
         detail.other,
         detail.hair_texture,
-        detail.masks,
+        detail.trims,
         head.skin_light,
         np.stack([detail.skin_colour, detail.hair_colour]),
         INNER_SHARE,

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from inversion_core.compiled import parallel
 from inversion_core.rasterise import Fragments
 
+SOFT = 0.12
+"""Share of the way from the photo's own view that an edge takes, each at its distance from the photo's outline."""
 SPARED = 0.8
 """How far brightening hair (dark made fair) spares its highlights: 1 leads white to white."""
 # Plain numbers would make compiled loops count in double precision.
 _ZERO, _ONE, _HALF, _SPARED = np.float32(0), np.float32(1), np.float32(0.5), np.float32(SPARED)
+_SOFT = np.float32(SOFT)
 _NONE, _MARGIN = np.float32(0.003), np.float32(1.001)
 
 
@@ -36,8 +39,12 @@ def opacity_of(v, masks, channel, straight):
     """Opacity of a fragment with the attributes ``v``; the rest as in :func:`shade`."""
     opacity = v[12]
     if channel >= 0:
-        seen = v[13] + (_ONE - v[13]) * straight
-        opacity += seen * (_texel(masks, v[0], v[1], channel) - opacity)
+        mask = _texel(masks, v[0], v[1], channel)
+        # From the photo's outline on, the farther the view is from the photo's, the farther out is the layer's own.
+        trusted = _ONE - ((_ONE - straight) * (_ONE + _SOFT) + min(mask, _ZERO)) / _SOFT
+        trusted = min(max(trusted, _ZERO), _ONE)
+        seen = v[13] + (_ONE - v[13]) * trusted
+        opacity += seen * (max(mask, _ZERO) - opacity)
     return min(max(opacity, _ZERO), _ONE)
 
 
@@ -118,7 +125,8 @@ def shade(
         under: (3,) factors on what shines through where a layer is not opaque.
         tones: (2, 3) typical skin and hair: a fringe is recoloured as far as it looks like hair.
         other: (H, W, 3) the picture that the mirrored positions refer to.
-        masks: (H, W, 2) person and hair; ``mask_channel`` says which trims the layer, -1 none.
+        masks: (H, W, 2) person and hair, below 0 as by :func:`inversion_core.refine.reveal.hair_trim`;
+            ``mask_channel`` says which trims the layer, -1 none.
         straight: 0 … 1, how near the view is to the photo's own: 1 trusts every pixel the photo shows.
     """
     height, width = fragments.face.shape

@@ -4,6 +4,8 @@
 uniform sampler2D photo;    // colour, and in alpha the mask that trims this layer
 uniform sampler2D other;    // the picture that mirrored positions refer to
 uniform float straight;     // 0 .. 1, how near the view is to the photo's own
+uniform bool signed_mask;   // whether the mask is 0.5 at the outline, less beyond
+uniform float soft;         // share of the way within which an edge fades
 uniform bool trimmed;       // whether the mask and the tones below count
 uniform vec3 under;         // factors on what shines through
 uniform vec3 skin_tone;
@@ -31,8 +33,10 @@ void main() {
     vec4 shown = textureLod(photo, uv, 0.0);
     float opacity = v_cover.x;
     if (trimmed) {
-        float seen = v_cover.y + (1.0 - v_cover.y) * straight;
-        opacity += seen * (shown.a - opacity);
+        float mask = signed_mask ? shown.a * 2.0 - 1.0 : shown.a;
+        float trusted = clamp(1.0 - ((1.0 - straight) * (1.0 + soft) + min(mask, 0.0)) / soft, 0.0, 1.0);
+        float seen = v_cover.y + (1.0 - v_cover.y) * trusted;
+        opacity += seen * (max(mask, 0.0) - opacity);
     }
     opacity = clamp(opacity, 0.0, 1.0);
 

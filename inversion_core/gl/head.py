@@ -22,7 +22,7 @@ from inversion_core.image import to_uint8
 from inversion_core.refine.layer import CHANNELS, Layer
 from inversion_core.render import HAIR, INNER_SHARE, PERSON, closeness
 from inversion_core.rendering import Rendering
-from inversion_core.shading import SPARED
+from inversion_core.shading import SOFT, SPARED
 
 if TYPE_CHECKING:
     from moderngl import Buffer, Context, Texture, VertexArray
@@ -141,7 +141,7 @@ class HeadRenderer:
         solid = np.ones((*detail.hair_texture.shape[:2], 1), np.float32)
         pictures = {
             "person": np.concatenate([detail.photo, detail.masks[..., PERSON, None]], 2),
-            "hair": np.concatenate([detail.photo, detail.masks[..., HAIR, None]], 2),
+            "hair": np.concatenate([detail.photo, 0.5 + 0.5 * detail.trims[..., HAIR, None]], 2),
             "strands": np.concatenate([detail.hair_texture, solid], 2),
         }
         if detail.atlas is not None:
@@ -215,6 +215,8 @@ class HeadRenderer:
         plain = {
             "straight": near_photo,
             "spared": SPARED,
+            "signed_mask": False,
+            "soft": SOFT,
             "under": (1.0, 1.0, 1.0),
             "skin_tone": (0.0,) * 3,
             "hair_tone": (0.0,) * 3,
@@ -232,6 +234,7 @@ class HeadRenderer:
                 "strands",
                 {
                     "trimmed": True,
+                    "signed_mask": True,
                     "inner_share": INNER_SHARE,
                     "under": tuple(head.skin_light),
                     "skin_tone": tuple(detail.skin_colour),

@@ -8,6 +8,7 @@ Source of the ideas: E3DGE section 3.2 (pixel-aligned features), GOAE section 3.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -39,6 +40,7 @@ from inversion_core.refine.layer import (
 )
 from inversion_core.refine.mouth import DEFAULT_COLOURS, inside_mouth, lip_gap, openings
 from inversion_core.refine.outline import Shell
+from inversion_core.refine.reveal import hair_trim
 
 FACING_NONE, FACING_FULL = 0.10, 0.42
 """Cosines between normal and line of sight at which trust begins and is complete."""
@@ -89,6 +91,11 @@ class PhotoDetail:
     def other(self) -> NDArray[np.float32]:
         """(H, W, 3) the picture that the head's mirrored places refer to."""
         return self.photo if self.atlas is None else self.atlas
+
+    @cached_property
+    def trims(self) -> NDArray[np.float32]:
+        """(512, 512, 2) what trims shell and hair when they are drawn: the masks, hair's with its way out beyond them."""
+        return np.stack([self.masks[..., 0], hair_trim(self.masks)], -1)
 
 
 def fuse(

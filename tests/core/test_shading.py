@@ -5,7 +5,7 @@ import pytest
 
 from inversion_core.rasterise import rasterise_screen
 from inversion_core.refine import layer
-from inversion_core.shading import shade
+from inversion_core.shading import SOFT, shade
 
 FACES = np.array([[0, 1, 2]], np.int32)
 PHOTO = np.full((8, 8, 3), [0.9, 0.1, 0.1], np.float32)
@@ -71,3 +71,22 @@ def test_the_mask_trims_what_the_photo_shows(fragments):
     assert np.isclose(unseen[3], 1.0, atol=1e-5)
     straight = _pixel(fragments, _attributes(SEEN=0), channel=1, mask=0.25, straight=1.0)
     assert np.isclose(straight[3], 0.25, atol=1e-5)
+
+
+def _opacity(fragments, trim, straight):
+    """Of hair that the layer has and the photo does not show, where the trim is one number."""
+    return _pixel(fragments, _attributes(SEEN=0), channel=1, mask=trim, straight=straight)[3]
+
+
+def test_hair_beyond_the_outline_is_nowhere_half_transparent_for_long(fragments):
+    for trim in (0.0, -0.3, -0.6, -1.0):
+        shown = np.array([_opacity(fragments, trim, s) for s in np.linspace(1, 0, 101)])
+        assert shown[0] == 0 and np.isclose(shown[-1], 1)
+        assert (np.diff(shown) >= -1e-6).all()
+        between = (shown > 0.02) & (shown < 0.98)
+        assert between.mean() <= SOFT + 0.02
+
+
+def test_the_outline_comes_first_and_what_lies_farther_later(fragments):
+    halfway = [_opacity(fragments, trim, 0.5) for trim in (0.0, -0.3, -0.7, -1.0)]
+    assert halfway[:2] == [1, 1] and halfway[2:] == [0, 0]
