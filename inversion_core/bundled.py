@@ -220,6 +220,7 @@ class BundledModel:
             portrait.person,
             hair_share,
             portrait.landmarks,
+            to_float(portrait.image),
         )
         yield Progress(3, 6, "cleaning the photo's edges")
         photo = decontaminated(to_float(portrait.image), portrait.person)

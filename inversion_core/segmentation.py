@@ -22,6 +22,10 @@ from inversion_core.quiet import native_stderr_silenced
 WIDER = 1.35
 """How much more of the photo the wider crop of :func:`person_mask` shows, per side."""
 _WORK = 256
+RIM, HAIRLESS = 8, 0.25
+"""Working pixels from the outline, beside the face, of which hair takes this share at least where it hangs lower."""
+GLOSS = 300
+"""Working pixels that a hole in the hair has at most to be gloss."""
 
 
 def person_mask(
@@ -99,6 +103,9 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         expected = person * (place.depth < 0) / (1 + np.exp(-place.hair_prior()))
         likely = np.where(real, likely, expected * hairy)
     likely = likely * _grown_from_the_head(likely > 0.5, place.down)
+    likely = likely * (1 - _below_short_hair(likely > 0.5, person > 0.5, place))
+    likely = np.maximum(likely, person * _wisps(likely > 0.5, portrait.landmarks))
+    likely = _with_gloss(likely)
     likely = cv2.morphologyEx(likely.astype(np.float32), cv2.MORPH_CLOSE, _disc(3))
     size = portrait.image.shape[0]
     likely = cv2.resize(_blur(likely, 1.2), (size, size), interpolation=cv2.INTER_CUBIC)
@@ -168,6 +175,44 @@ def _grown_from_the_head(hair: NDArray[np.bool_], down: NDArray) -> NDArray[np.f
     kept = (area > 0.002 * hair.size) & (on_top > 0.05 * np.minimum(area, 1500))
     kept[0] = False
     return _blur(cv2.dilate(kept[labels].astype(np.uint8), _disc(2)), 1)
+
+
+def _below_short_hair(
+    hair: NDArray[np.bool_], person: NDArray[np.bool_], place: _FacePlace
+) -> NDArray[np.float32]:
+    """1 below the ear on a side where not hair but an ear, or a cheek, is outermost beside the face: what is hair's
+    colour there is a collar or a shadow."""
+    inward = cv2.distanceTransform(np.pad(person.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    rim = person & (inward < RIM)
+    short = np.zeros(hair.shape, np.float32)
+    for side in (place.aside > 0, place.aside <= 0):
+        bands = (rim & side & (np.abs(place.down - middle) < 0.08) for middle in (-0.02, 0.08, 0.18, 0.28))
+        if any(band.sum() > 20 and hair[band].mean() < HAIRLESS for band in bands):
+            short = np.maximum(short, side * np.clip((place.down - 0.5) / 0.15, 0, 1))
+    return short.astype(np.float32)
+
+
+def _wisps(hair: NDArray[np.bool_], landmarks: NDArray) -> NDArray[np.float32]:
+    """1 beside the neck, above the shoulders, where hair lies between a place and the neck: that far out there is
+    nothing but its loose ends, whatever shines through them."""
+    build = build_of(landmarks, _WORK)
+    if build is None:
+        return np.zeros(hair.shape, np.float32)
+    column = int(np.clip(landmarks[table.CHIN, 0] * _WORK, 1, _WORK - 1))
+    inner = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_OPEN, _disc(3))
+    left = np.maximum.accumulate(inner[:, :column][:, ::-1], 1)[:, ::-1]
+    right = np.maximum.accumulate(inner[:, column:], 1)
+    return np.concatenate([left, right], 1) * build.high
+
+
+def _with_gloss(likely: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Hair with the small holes that it closes all round: highlights, of no hair's colour."""
+    hair = (likely > 0.5).astype(np.uint8)
+    count, pieces, boxes, _ = cv2.connectedComponentsWithStats(1 - hair)
+    small = boxes[:, cv2.CC_STAT_AREA] < GLOSS
+    small[0] = False
+    holes = cv2.dilate(small[pieces].astype(np.uint8), _disc(2)) if count > 1 else np.zeros_like(hair)
+    return np.maximum(likely, _blur(holes, 0.7)).astype(np.float32)
 
 
 _BINS = (20, 24, 24)

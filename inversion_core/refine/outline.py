@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from inversion_core.camera import Camera
+from inversion_core.landmark_tables import OVAL
 from inversion_core.rasterise import rasterise
 
 LOWER_LIP, CHIN = 17, 152
@@ -20,6 +21,11 @@ GRID = 128
 """Cells across of the shell's sheets."""
 ROUNDNESS = 0.085
 """World units of distance from the outline at which the shell reaches its full half thickness."""
+CLOTHING = 0.5
+"""Share of a piece that looks like neither skin nor hair at least, and that hair is above at most, for it to stand
+as a shell of its own: a neck that is wider than the model's, or the ends of hair, would be scraps in other views."""
+LIKE_SKIN, LIKE_HAIR = 0.06, 0.12
+"""Distance in hue from typical skin, and in any channel from typical hair, up to which a colour counts as such."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,35 @@ def _behind(hairy: NDArray[np.bool_], top: int, middle: float) -> NDArray[np.boo
     return np.concatenate([left, right], 1)
 
 
+def _clothes_alone(
+    beyond: NDArray[np.bool_],
+    hairy: NDArray[np.bool_],
+    photo: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """(GRID, GRID) the pieces that are clothes."""
+    small = cv2.resize(photo, (GRID, GRID), interpolation=cv2.INTER_AREA)
+    face = np.zeros((GRID, GRID), np.uint8)
+    cv2.fillPoly(face, [np.round(landmarks[list(OVAL), :2] * GRID).astype(np.int32)], 1)
+    skin = np.median(small[face > 0], 0) if face.any() else np.array([0.7, 0.55, 0.48])
+    total = np.maximum(small.sum(-1, keepdims=True), 0.03)
+    hue = np.abs(small / total - skin / skin.sum()).max(-1)
+    unlike = (hue > LIKE_SKIN) | (total[..., 0] < 0.3 * skin.sum()) | (total[..., 0] > 1.3 * skin.sum())
+    if hairy.any():
+        unlike &= np.abs(small - np.median(small[hairy], 0)).max(-1) > LIKE_HAIR
+    count, pieces = cv2.connectedComponents(beyond.astype(np.uint8))
+    kept = np.zeros_like(beyond)
+    for number in range(1, count):
+        piece = pieces == number
+        above = np.zeros_like(piece)
+        above[:-3] = piece[3:]
+        above &= ~piece
+        under_hair = above.any() and hairy[above].mean() > CLOTHING
+        if unlike[piece].mean() > CLOTHING and not under_hair:
+            kept |= piece
+    return kept
+
+
 def inflate_shell(
     fine: NDArray[np.float32],
     skin_faces: NDArray[np.int32],
@@ -69,6 +104,7 @@ def inflate_shell(
     person: NDArray[np.float32],
     hair_share: NDArray[np.float32],
     landmarks: NDArray[np.float32],
+    photo: NDArray[np.float32],
 ) -> Shell | None:
     """The shell for one photo, or None where head and hair fill the mask.
 
@@ -77,6 +113,7 @@ def inflate_shell(
         person, hair_share: (512, 512) the soft masks.
         landmarks: (478, 3) of the photo. Above the lower lip there is no shell beside the head: what sticks out there
             is an ear or hair, and would tear off in other views.
+        photo: (512, 512, 3) in [0, 1].
     """
     soft = cv2.resize(person, (GRID, GRID), interpolation=cv2.INTER_AREA)
     mask = soft > 0.35
@@ -93,6 +130,7 @@ def inflate_shell(
     away = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, 5)
     beyond &= np.arange(GRID)[:, None] >= landmarks[LOWER_LIP, 1] * GRID - np.maximum(away - 2, 0)
     beyond = cv2.morphologyEx(beyond.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0
+    beyond = _clothes_alone(beyond, hairy, photo, landmarks)
     if beyond.sum() < 12:
         return None
     unit = 2.6 / (camera.intrinsics[0, 0] * GRID)

@@ -34,11 +34,16 @@ def silhouette(ball):
     return rasterise(*ball, CAMERA, 512).hit.astype(np.float32)
 
 
-def _shell(ball, person, hair=None, highest=0.0):
+SKIN, BLUE = (0.7, 0.55, 0.48), (0.2, 0.25, 0.6)
+
+
+def _shell(ball, person, hair=None, highest=0.0, clothes=BLUE):
+    photo = np.where(rasterise(*ball, CAMERA, 512).hit[..., None], SKIN, clothes).astype(np.float32)
+    photo[:, :4] = SKIN  # where the landmarks' face is
     hairy = np.zeros((512, 512), np.float32) if hair is None else hair
     landmarks = np.zeros((478, 3), np.float32)
     landmarks[LOWER_LIP, 1], landmarks[CHIN, 1] = highest, highest + 0.1
-    return inflate_shell(*ball, NO_HAIR, CAMERA, person, hairy, landmarks)
+    return inflate_shell(*ball, NO_HAIR, CAMERA, person, hairy, landmarks, photo)
 
 
 def _with_bar(silhouette):
@@ -59,6 +64,21 @@ def test_a_bar_below_the_head_becomes_a_closed_sheet_over_it(ball, silhouette):
     assert covered[beyond].mean() > 0.9
     assert covered[(person == 0)].mean() < 0.05  # a margin of two cells at most
     assert len(shell.vertices) == 2 * shell.front.sum()
+
+
+def test_a_neck_wider_than_the_model_s_is_no_clothes(ball, silhouette):
+    assert _shell(ball, _with_bar(silhouette), clothes=SKIN) is None
+
+
+def test_what_hangs_on_below_hair_is_no_clothes(ball, silhouette):
+    person = silhouette.copy()
+    columns = np.flatnonzero(silhouette.any(0))
+    left = columns.min()
+    person[180:420, left - 60 : left] = 1
+    hair = np.zeros((512, 512), np.float32)
+    assert _shell(ball, person, hair) is not None
+    hair[180:300, left - 60 : left] = 1
+    assert _shell(ball, person, hair) is None
 
 
 def test_its_two_sheets_face_apart(ball, silhouette):

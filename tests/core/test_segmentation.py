@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,3 +76,41 @@ def test_a_bald_head_has_hardly_any_hair(portrait):
     bald = np.clip(bald * (1 - share) + (tone + noise) * share, 0, 255).astype(np.uint8)
     found = segmentation.hair_mask(replace(portrait, image=bald))
     assert found.mean() < 0.45 * hair.mean()
+
+
+def test_gloss_that_hair_closes_round_is_hair_and_a_face_is_not():
+    likely = np.zeros((256, 256), np.float32)
+    likely[20:200, 60:200] = 1
+    likely[40:48, 100:112] = 0  # a highlight
+    likely[90:180, 90:170] = 0  # a face
+    whole = segmentation._with_gloss(likely)
+    assert whole[42:46, 103:109].min() > 0.9
+    assert whole[95:175, 95:165].max() == 0
+    assert (whole >= likely).all()
+
+
+def _place():
+    rows, columns = np.mgrid[:256, :256]
+    return SimpleNamespace(down=(rows - 100) / 80, aside=(columns - 128) / 80)
+
+
+def test_below_an_ear_that_is_outermost_nothing_is_hair():
+    person, hair = np.zeros((2, 256, 256), bool)
+    person[20:200, 70:190] = True
+    hair[20:80, 70:190] = True  # down to above the ears
+    hair[150:200, 150:190] = True  # a dark collar
+    short = segmentation._below_short_hair(hair, person, _place())
+    assert short[155:200].min() == 1 and short[:140].max() == 0
+    hair[80:150, 160:190] = True  # on this side it hangs down
+    short = segmentation._below_short_hair(hair, person, _place())
+    assert short[155:200, :128].min() == 1 and short[:, 130:].max() == 0
+
+
+def test_hair_s_loose_ends_are_hair_beside_the_neck_only(portrait):
+    hair = np.zeros((256, 256), bool)
+    chin = (portrait.landmarks[table.CHIN, :2] * 256).astype(int)
+    hair[:, chin[0] + 60 : chin[0] + 75] = True
+    wisps = segmentation._wisps(hair, portrait.landmarks)
+    assert wisps[chin[1] - 5, chin[0] + 80 :].min() > 0.5  # beyond it
+    assert wisps[:, : chin[0] + 60].max() == 0  # on the face's side
+    assert wisps[: chin[1] - 90].max() == 0  # above
