@@ -45,8 +45,10 @@ from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
 from inversion_core.refine.hair import build_hair
 from inversion_core.refine.layer import SEEN_STRAIGHT, WEIGHT, Layer, sampled, with_vertices
 from inversion_core.refine.matte import decontaminated, left_over_rim
+from inversion_core.refine.mouth import INNER_LIPS
 from inversion_core.refine.outline import inflate_shell
 from inversion_core.refine.shoulders import met_shoulders
+from inversion_core.refine.shown_teeth import teeth_of_the_photo
 from inversion_core.render import render
 from inversion_core.rendering import Rendering
 from inversion_core.segmentation import hair_mask
@@ -209,6 +211,15 @@ class BundledModel:
         hair = build_hair(template, fine, landmarks, fit.camera, portrait.person, hair_share, covered)
         raised = met_shoulders(template, fine, fit.camera, portrait.person, hair_share, ~made_up(portrait))
         fine, lying = fine + raised, lying + raised
+        teeth = teeth_of_the_photo(
+            template,
+            fine,
+            fit.camera,
+            to_float(portrait.image),
+            portrait.landmarks,
+            landmarks[list(INNER_LIPS)],
+        )
+        fine, lying = fine + teeth, lying + teeth
         in_photo = sampled(hair_share[..., None], fit.camera.project(hair.vertices)[:, :2])[:, 0]
         shown = hair.faces[(in_photo[hair.faces] > 0.5).all(1)]
         skin_faces = template.faces[template.skin_faces]

@@ -57,7 +57,7 @@ class PhotoDetail:
     Attributes:
         photo: (512, 512, 3) float32 in [0, 1], background removed from edges; masks: (512, 512, 2) person and hair.
         camera: the photo's camera.
-        corrective: (C, 3) float32 coarse offsets beyond the codes; lying: (V, 3) float32 fine offsets (hidden ears).
+        corrective: (C, 3) float32 coarse offsets beyond the codes; lying: (V, 3) float32 fine ones (hidden ears, teeth).
         head, hair, shell: the layers; hair and shell also have anchors (N, 4) and weights (N, 4) on the head's
             vertices; shell may have no vertices.
         hair_texture: (624, 1160, 3) float32, rows and columns of the hair's grid, for hair that the photo does not show.
