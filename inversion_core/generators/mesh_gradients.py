@@ -8,26 +8,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-
-@nb.njit(cache=True)
-def _face_normals(vertices, faces, total):
-    for f in range(faces.shape[0]):
-        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        ux, uy, uz = (
-            vertices[j, 0] - vertices[i, 0],
-            vertices[j, 1] - vertices[i, 1],
-            vertices[j, 2] - vertices[i, 2],
-        )
-        vx, vy, vz = (
-            vertices[k, 0] - vertices[i, 0],
-            vertices[k, 1] - vertices[i, 1],
-            vertices[k, 2] - vertices[i, 2],
-        )
-        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (i, j, k):
-            total[corner, 0] += x
-            total[corner, 1] += y
-            total[corner, 2] += z
+from inversion_core.generators.template import add_face_normals
 
 
 @nb.njit(cache=True)
@@ -53,7 +34,7 @@ class _Normals(torch.autograd.Function):
     def forward(ctx, vertices: Tensor, faces: Tensor) -> Tensor:
         ctx.save_for_backward(vertices, faces)
         total = torch.zeros_like(vertices)
-        _face_normals(vertices.detach().contiguous().numpy(), faces.numpy(), total.numpy())
+        add_face_normals(vertices.detach().contiguous().numpy(), faces.numpy(), total.numpy())
         return total
 
     @staticmethod

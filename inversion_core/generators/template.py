@@ -155,13 +155,16 @@ class HeadTemplate:
 def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
     """(V, 3) area-weighted unit normals."""
     normals = np.zeros((len(vertices), 3))
-    _add_normals(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), normals)
+    add_face_normals(
+        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), normals
+    )
+    _to_unit_length(normals)
     return normals.astype(np.float32)
 
 
 @serial
-def _add_normals(vertices, faces, normals):
-    """Sum the faces' normals at their corners, and give the sums unit length."""
+def add_face_normals(vertices, faces, normals):
+    """Add each face's normal, as long as twice its area, to ``normals`` (V, 3) at its corners."""
     for f in range(len(faces)):
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
         ux, uy, uz = (
@@ -179,6 +182,10 @@ def _add_normals(vertices, faces, normals):
             normals[corner, 0] += x
             normals[corner, 1] += y
             normals[corner, 2] += z
+
+
+@serial
+def _to_unit_length(normals):
     for i in range(len(normals)):
         length = np.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2)
         for axis in range(3):
