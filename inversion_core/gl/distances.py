@@ -12,7 +12,7 @@ import numpy as np
 
 from inversion_core.camera import Camera
 from inversion_core.generators.distance_volume import DistanceVolume, reach, sight
-from inversion_core.gl.frames import Target, make_target, read_floats
+from inversion_core.gl.frames import Target, Targets, read_rendering
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.rendering import Rendering
@@ -30,7 +30,7 @@ class DistancesRenderer:
             s: program(context, "fullscreen.vert", "spheretrace.frag", SURFACE=s) for s in (False, True)
         }
         self._whole = {s: context.vertex_array(made, []) for s, made in self._programs.items()}
-        self._targets: dict[bool, Target] = {}
+        self._targets = Targets(context)
         self._texture: Texture3D | None = None
         self.volume: DistanceVolume | None = None
 
@@ -67,7 +67,7 @@ class DistancesRenderer:
         volume, shown = self.volume, shown or Shown()
         lens, seen = volume.lens, sight(camera, volume.lens)
         surface = shown.look is not GLLook.PHOTO
-        target = self._target(surface, size, ("f4", "f4") if shown.exact else ("f1", "f4")[: 1 + surface])
+        target = self._targets.picture(size, surface, shown.exact)
         target.buffer.use()
         self.context.enable_only(moderngl.NOTHING)
         self._texture.use(0)
@@ -98,29 +98,16 @@ class DistancesRenderer:
         self._whole[surface].render(moderngl.TRIANGLES, 3)
         return target
 
-    def _target(self, surface: bool, size: tuple[int, int], formats: tuple[str, ...]) -> Target:
-        known = self._targets.get(surface)
-        if known is None or known.size != size or tuple(t.dtype for t in known.colours) != formats:
-            if known is not None:
-                known.release()
-            known = self._targets[surface] = make_target(self.context, size, formats)
-        return known
-
     def render(self, head: Any, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """As :meth:`DistanceVolume.view`, read back from the graphics card."""
         self.show(head)
         target = self.draw(camera, (size, size), samples, Shown(GLLook.STRAIGHT, exact=True))
-        rgba, surface = (read_floats(texture) for texture in target.colours)
-        return Rendering(
-            np.clip(rgba[..., :3], 0, 1),
-            np.ascontiguousarray(surface[..., 3]),
-            np.clip(rgba[..., 3], 0, 1),
-            np.ascontiguousarray(surface[..., :3]),
-        )
+        return read_rendering(target)
 
     def release(self) -> None:
         """Give back what is held on the graphics card."""
-        parts = (self._programs, self._whole, self._targets)
+        self._targets.release()
+        parts = (self._programs, self._whole)
         for part in parts:
             for held in part.values():
                 held.release()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inversion_core.camera import Camera
 from inversion_core.generators.head import HAIR_LEAD, Head
 from inversion_core.generators.template import vertex_normals
-from inversion_core.gl.frames import Target, make_target, read_floats
+from inversion_core.gl.frames import Target, Targets, read_rendering
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.image import to_uint8
@@ -96,7 +96,7 @@ class HeadRenderer:
         self._whole = {s: context.vertex_array(made, []) for s, made in self._merge.items()}
         self._meshes = {name: _Mesh() for name in ("head", "shell", "hair")}
         self._pictures: dict[str, Texture] = {}
-        self._targets: dict[str, Target] = {}
+        self._targets = Targets(context)
         self._box = np.zeros((8, 3), np.float32)
         self._most = int(context.info["GL_MAX_TEXTURE_SIZE"])
         self.head: Head | None = None
@@ -174,7 +174,7 @@ class HeadRenderer:
         width, height = size
         samples = max(1, min(samples, self._most // max(size)))
         terms = self._draw_layers(head, camera, (width * samples, height * samples), surface)
-        target = self._target("picture", size, ("f4", "f4") if shown.exact else ("f1", "f4")[: 1 + surface])
+        target = self._targets.picture(size, surface, shown.exact)
         target.buffer.use()
         self.context.enable_only(moderngl.NOTHING)
         merge = self._merge[surface]
@@ -245,7 +245,7 @@ class HeadRenderer:
         }
         for name, (photo, other, values) in settings.items():
             other = "skin" if name == "head" and detail.atlas is not None else other
-            target = self._target(name, size, ("f1", "f2")[: 1 + surface], depth=True)
+            target = self._targets.of(name, size, ("f1", "f2")[: 1 + surface], depth=True)
             target.buffer.use()
             self.context.enable_only(moderngl.DEPTH_TEST)
             self.context.depth_func = "<"
@@ -259,32 +259,16 @@ class HeadRenderer:
             mesh.drawn[surface].render(moderngl.TRIANGLES)
         return terms
 
-    def _target(
-        self, name: str, size: tuple[int, int], formats: tuple[str, ...], depth: bool = False
-    ) -> Target:
-        known = self._targets.get(name)
-        kinds = () if known is None else tuple(texture.dtype for texture in known.colours)
-        if known is None or known.size != size or kinds != formats:
-            if known is not None:
-                known.release()
-            self._targets[name] = make_target(self.context, size, formats, depth)
-        return self._targets[name]
-
     def render(self, head: Head, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """As :func:`inversion_core.render.render`, read back from the graphics card."""
         self.show(head)
         target = self.draw(camera, (size, size), samples, Shown(GLLook.STRAIGHT, exact=True))
-        rgba, surface = (read_floats(texture) for texture in target.colours)
-        return Rendering(
-            np.clip(rgba[..., :3], 0, 1),
-            np.ascontiguousarray(surface[..., 3]),
-            np.clip(rgba[..., 3], 0, 1),
-            np.ascontiguousarray(surface[..., :3]),
-        )
+        return read_rendering(target)
 
     def release(self) -> None:
         """Give back what is held on the graphics card."""
-        parts = (self._meshes, self._pictures, self._targets, self._whole, self._layers, self._merge)
+        self._targets.release()
+        parts = (self._meshes, self._pictures, self._whole, self._layers, self._merge)
         for part in parts:
             for held in part.values():
                 held.release()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
 from inversion_core.gl.context import NoOpenGL
-from inversion_core.gl.frames import Target, make_target, read_floats
+from inversion_core.gl.frames import Target, Targets, read_rendering
 from inversion_core.gl.looks import GLLook, Shown
 from inversion_core.gl.programs import program, put
 from inversion_core.rendering import Rendering
@@ -94,7 +94,7 @@ class PlanesRenderer:
         self._field: FieldArrays | None = None
         self._shape: tuple[int, int] = (0, 0)
         self._held: dict[str, Any] = {}
-        self._targets: dict[bool, Target] = {}
+        self._targets = Targets(context)
 
     # ---- once per edit ----------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class PlanesRenderer:
         assert self._field is not None, "show a head first"
         field, shown = self._field, shown or Shown()
         surface = shown.look in (GLLook.DEPTH, GLLook.STRAIGHT)
-        target = self._target(surface, size, ("f4", "f4") if shown.exact else ("f1", "f4")[: 1 + surface])
+        target = self._targets.picture(size, surface, shown.exact)
         target.buffer.use()
         march = self._held[f"march{surface}"]
         self._ready(march)
@@ -218,27 +218,18 @@ class PlanesRenderer:
         self._held[f"march{surface}.whole"].render(moderngl.TRIANGLES, 3)
         return target
 
-    def _target(self, surface: bool, size: tuple[int, int], formats: tuple[str, ...]) -> Target:
-        known = self._targets.get(surface)
-        if known is None or known.size != size or tuple(t.dtype for t in known.colours) != formats:
-            if known is not None:
-                known.release()
-            known = self._targets[surface] = make_target(self.context, size, formats)
-        return known
-
     def render(self, head: Any, camera: Camera, size: int, samples: int = 1) -> Rendering:
         """The head through ``camera``, (size, size), read back from the graphics card; without normals."""
         self.show(head)
         target = self.draw(camera, (size, size), samples, Shown(GLLook.STRAIGHT, exact=True))
-        rgba, surface = (read_floats(texture) for texture in target.colours)
-        depth, opacity = np.ascontiguousarray(surface[..., 3]), np.clip(rgba[..., 3], 0, 1)
-        return Rendering(np.clip(rgba[..., :3], 0, 1), depth, opacity)
+        return read_rendering(target, normals=False)
 
     def release(self) -> None:
         """Give back what is held on the graphics card."""
-        for part in (*self._held.values(), *self._targets.values()):
+        self._targets.release()
+        for part in self._held.values():
             part.release()
-        self._held, self._targets = {}, {}
+        self._held = {}
 
 
 def _decoder_block(field: FieldArrays) -> bytes:
