@@ -8,17 +8,20 @@ from pathlib import Path
 
 import click
 
-from inversion_core import cli_compare, cli_official, cli_output, cli_restore, cli_stylesdf, cli_train
+from inversion_core import (
+    cli_compare,
+    cli_edit,
+    cli_measure,
+    cli_official,
+    cli_output,
+    cli_restore,
+    cli_stylesdf,
+    cli_train,
+)
 from inversion_core.cli_by_hand import by_hand_options, marks_for, open_marked
+from inversion_core.cli_options import PATH, json_option, model_option, moves_of, set_option
 from inversion_core.console import EXIT_CODES, interruptible, manners, run, say
 from inversion_core.errors import FacetError, UsageError
-
-PHOTO = click.Path(path_type=Path)
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-model_option = click.option("--model", type=PHOTO, help="Model folder; the bundled model when left out.")
-set_option = click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Move a slider; repeatable."
-)
 
 
 @click.group(
@@ -57,24 +60,6 @@ def _window(words: list[str]) -> None:
     sys.exit(window(words))
 
 
-def moves_of(settings: tuple[str, ...]) -> dict[str, float]:
-    """Slider moves of NAME=VALUE words.
-
-    Raises:
-        UsageError: a word is not of that form.
-    """
-    moves = {}
-    for word in settings:
-        name, separator, value = word.partition("=")
-        try:
-            moves[name.strip()] = float(value)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise UsageError(f"{word!r} is not of the form NAME=VALUE.", "For example: --set smile=0.7")
-    return moves
-
-
 def _free_name(stem: str, taken: set[str]) -> str:
     """The stem, numbered when another photo of this call already has it."""
     name, number = stem, 2
@@ -85,11 +70,11 @@ def _free_name(stem: str, taken: set[str]) -> str:
 
 
 @facet.command()
-@click.argument("photos", nargs=-1, required=True, type=PHOTO)
-@click.option("-o", "--out", required=True, type=PHOTO, help="Folder for the projects.")
+@click.argument("photos", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the projects.")
 @click.option("--face", type=int, help="Which face of a group, 0 the largest.")
 @click.option(
-    "--also", multiple=True, type=PHOTO, help="Another photo of the same person, for one PHOTO; repeatable."
+    "--also", multiple=True, type=PATH, help="Another photo of the same person, for one PHOTO; repeatable."
 )
 @by_hand_options
 @click.option("--views", is_flag=True, help="Also write pictures from all sides.")
@@ -144,107 +129,7 @@ def invert(photos, out: Path, face, also, views: bool, model, as_json: bool, **b
 
 
 @facet.command()
-@click.argument("project", type=PHOTO)
-@set_option
-@click.option("--like", type=PHOTO, help="Take the sliders of another project; --set comes on top.")
-@click.option("--reset", is_flag=True, help="Start from the untouched head.")
-@click.option(
-    "--drag",
-    "drags",
-    multiple=True,
-    metavar="X,Y:X,Y",
-    help="Pull a place of the head to another, in widths of the photo's view; repeatable.",
-)
-@click.option("--both-sides", is_flag=True, help="With --drag: the other side follows like a mirror image.")
-@click.option(
-    "--paint",
-    "paints",
-    multiple=True,
-    metavar="X,Y[:X,Y…]=COLOUR",
-    help="Paint a stroke of colour, in widths of the photo's view: what lies there takes that colour; repeatable.",
-)
-@click.option(
-    "--brush",
-    type=click.FloatRange(0.002, 0.2),
-    default=0.015,
-    show_default=True,
-    help="With --paint: radius in widths of the view.",
-)
-@click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
-@model_option
-@json_option
-def edit(
-    project: Path, settings, like, reset: bool, drags, both_sides, paints, brush, out: Path, model, as_json
-) -> None:
-    """Move sliders of PROJECT and save it as another."""
-    from dataclasses import replace
-
-    from inversion_core.cli_restore import dragged, painted
-    from inversion_core.edit import checked_moves
-    from inversion_core.project import load_project, open_project, save_project
-
-    opened, loaded = open_project(project, model)
-    moves = {} if reset else dict(opened.moves)
-    if like is not None:
-        moves = dict(load_project(like, loaded).moves)
-    moves = checked_moves({**moves, **moves_of(settings)}, loaded.card.sliders)
-    inversion = opened.inversion
-    for drag in drags:
-        inversion = dragged(loaded, inversion, moves, drag, both_sides)
-    coloured = []
-    for word in paints:
-        inversion, part = painted(loaded, inversion, moves, word, brush)
-        coloured.append(part)
-    save_project(replace(opened, moves=moves, inversion=inversion), out, loaded)
-    record = {"project": str(out), "moves": moves, "coloured": coloured}
-    say(record, as_json, lambda: iter([f"{out}  {', '.join(coloured)}".rstrip()]))
-
-
-def _strength(name: str, default: float):
-    return click.option(
-        f"--{name}",
-        type=click.FloatRange(0, 1),
-        default=default,
-        show_default=True,
-        help="Share of the other.",
-    )
-
-
-@facet.command()
-@click.argument("first", type=PHOTO)
-@click.argument("other", type=PHOTO)
-@_strength("identity", 0.5)
-@_strength("appearance", 0.5)
-@_strength("expression", 0.0)
-@click.option("-o", "--out", required=True, type=PHOTO, help="Project to write.")
-@model_option
-@json_option
-def blend(first: Path, other: Path, identity, appearance, expression, out: Path, model, as_json) -> None:
-    """Mix FIRST with OTHER, each a photo or a project."""
-    from dataclasses import replace
-
-    from inversion_core import pipeline
-    from inversion_core.blend import blend_inversions
-    from inversion_core.model import load_model
-    from inversion_core.project import Project, load_project, save_project
-
-    loaded = load_model(model)
-
-    def opened(path: Path) -> Project:
-        if path.suffix.lower() == ".facet":
-            return load_project(path, loaded)
-        return Project(run(pipeline.invert(pipeline.open_portrait(path), loaded), path.name))
-
-    project, strengths = opened(first), (identity, appearance, expression)
-    mixed = blend_inversions(loaded, project.inversion, opened(other).inversion, *strengths)
-    save_project(replace(project, inversion=mixed), out, loaded)
-    names = ("identity", "appearance", "expression")
-    record = {"project": str(out), **dict(zip(names, strengths, strict=True))}
-    say(record, as_json, lambda: iter([str(out)]))
-
-
-@facet.command()
-@click.argument("project", type=PHOTO)
+@click.argument("project", type=PATH)
 @set_option
 @click.option("--yaw", type=float, help="Degrees; positive shows the head's own left side.")
 @click.option("--pitch", type=float, help="Degrees; positive looks down on the head.")
@@ -253,7 +138,7 @@ def blend(first: Path, other: Path, identity, appearance, expression, out: Path,
 @click.option("--seconds", type=click.FloatRange(0.2, 120), default=4.0, show_default=True)
 @click.option("--fps", type=click.FloatRange(1, 120), default=30.0, show_default=True)
 @click.option("--transparent", is_flag=True, help="No background (PNG).")
-@click.option("-o", "--out", required=True, type=PHOTO)
+@click.option("-o", "--out", required=True, type=PATH)
 @model_option
 @json_option
 def render(
@@ -288,88 +173,6 @@ def render(
     say({"picture": str(out)}, as_json, lambda: iter([str(out)]))
 
 
-@facet.command()
-@click.argument("folder", type=PHOTO)
-@click.option("-o", "--out", type=PHOTO, help="Write the table here as markdown.")
-@click.option(
-    "--assets", type=PHOTO, help="Head assets: also measure held-out synthetic heads against the truth."
-)
-@click.option("--heads", type=click.IntRange(1, 500), default=12, show_default=True, help="How many of them.")
-@model_option
-@json_option
-def evaluate(folder: Path, out, assets, heads: int, model, as_json: bool) -> None:
-    """Invert every photo in FOLDER and measure front, turned views and edits."""
-    from inversion_core.evaluate import evaluate_folder
-    from inversion_core.image import write_atomic
-    from inversion_core.model import load_model
-    from inversion_core.quality import markdown
-
-    loaded = load_model(model)
-    report = run(evaluate_folder(folder, loaded), "evaluate")
-    table, record = markdown(report), report.as_record()
-    if assets is not None:
-        from dataclasses import asdict
-
-        from inversion_core.training.assets import HeadAssets
-        from inversion_core.training.held_out import held_out_table, measure_held_out
-
-        truth = run(measure_held_out(HeadAssets(assets), loaded, heads), "held-out heads")
-        table += held_out_table(truth)
-        record["held_out"] = asdict(truth)
-    if out is not None:
-        write_atomic(out, table.encode())
-    say(record, as_json, lambda: iter([table]))
-    if not report.inverted:
-        sys.exit(3)
-
-
-@facet.command()
-@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True)
-@click.option("--photo", type=PHOTO, help="Photo to measure with; the sample portrait when left out.")
-@click.option("--chart", type=PHOTO, help="Draw the cost curve into this PNG.")
-@click.option("--eg3d", is_flag=True, help="Also measure a full-size EG3D network with random weights.")
-@click.option("--sdf", is_flag=True, help="Also measure a full-size StyleSDF network with random weights.")
-@click.option("-o", "--out", type=PHOTO, help="Write the figures into this Markdown file.")
-@model_option
-@json_option
-def bench(repeats: int, photo, chart, eg3d: bool, sdf: bool, out, model, as_json: bool) -> None:
-    """Time everything on this machine and compare with the plain renderer."""
-    from inversion_core import pipeline
-    from inversion_core.bench import draw_chart, run_bench
-    from inversion_core.bench_report import benchmarks_page
-    from inversion_core.image import save_image, write_atomic
-    from inversion_core.model import load_model
-    from inversion_core.sample import NAME, sample_portrait
-
-    portrait = pipeline.open_portrait(photo) if photo else pipeline.open_portrait(sample_portrait(), NAME)
-    report = run(run_bench(load_model(model), portrait, repeats=repeats, eg3d=eg3d, sdf=sdf), "bench")
-    if out is not None:
-        write_atomic(out, benchmarks_page(report).encode())
-    if chart is not None:
-        save_image(chart, draw_chart(report))
-    record = report.as_record()
-    say(record, as_json, lambda: (f"{name:28} {value}" for name, value in record.items()))
-
-
-@facet.command()
-@json_option
-def doctor(as_json: bool) -> None:
-    """Say what this installation is made of and what is wrong with it."""
-    from inversion_core.doctor import diagnose
-
-    found = diagnose()
-
-    def lines():
-        for name, value in found.facts.items():
-            yield f"{name:24} {value}"
-        yield from (f"PROBLEM: {problem}" for problem in found.problems)
-        if not found.problems:
-            yield "All is well."
-
-    say({"facts": found.facts, "problems": list(found.problems)}, as_json, lines)
-    sys.exit(4 if found.problems else 0)
-
-
 @facet.group(invoke_without_command=True)
 @json_option
 @click.pass_context
@@ -394,12 +197,14 @@ def models(context: click.Context, as_json: bool) -> None:
 
 
 @facet.command()
-@click.argument("photo", required=False, type=PHOTO)
+@click.argument("photo", required=False, type=PATH)
 def gui(photo) -> None:
     """Open the window, on PHOTO if one is given."""
     _window([str(photo)] if photo else [])
 
 
+for command in (cli_edit.edit, cli_edit.blend, cli_measure.evaluate, cli_measure.bench, cli_measure.doctor):
+    facet.add_command(command)
 facet.add_command(cli_output.export)
 facet.add_command(cli_output.batch)
 facet.add_command(cli_train.train)

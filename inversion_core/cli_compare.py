@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from inversion_core.cli_options import PATH, json_option
 from inversion_core.console import run, say
 
-PATH = click.Path(path_type=Path)
 DEFAULT = "facet,w,image2stylegan,pti"
 
 
@@ -49,7 +49,7 @@ DEFAULT = "facet,w,image2stylegan,pti"
 )
 @click.option("--round-trip", is_flag=True, help="Also edit, invert again and edit back: twice the time.")
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for table, sheet and plot.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@json_option
 def compare(
     photos,
     generator,

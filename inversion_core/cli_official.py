@@ -7,11 +7,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from inversion_core.cli_options import PATH, json_option
 from inversion_core.console import run, say
 from inversion_core.errors import BadInput, UsageError
-
-PATH = click.Path(path_type=Path)
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
 
 def numbers(words: str) -> list[int]:

@@ -7,14 +7,8 @@ from pathlib import Path
 
 import click
 
+from inversion_core.cli_options import PATH, json_option, model_option, moves_of, set_option
 from inversion_core.console import run, say
-
-PATH = click.Path(path_type=Path)
-json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-model_option = click.option("--model", type=PATH, help="Model folder; the bundled model when left out.")
-set_option = click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Move a slider; repeatable."
-)
 
 
 @click.command()
@@ -45,7 +39,6 @@ set_option = click.option(
 def export(project, settings, out: Path, model, as_json, kind, resolution, **options) -> None:
     """Write PROJECT's head as a mesh, by default textured, upright and in metres."""
     from inversion_core import pipeline
-    from inversion_core.cli import moves_of
     from inversion_core.geometry.export import export_mesh
     from inversion_core.geometry.mesh_options import RESOLUTION, MeshOptions, check_options
     from inversion_core.project import open_project
@@ -83,7 +76,6 @@ def batch(folder: Path, out: Path, settings, views: bool, mesh, again: bool, mod
     Exit code 0 when every photo worked, 3 when one did not (the others are there), 5 when it was cancelled.
     """
     from inversion_core.batch import BatchOptions, run_batch
-    from inversion_core.cli import moves_of
     from inversion_core.model import load_model
 
     options = BatchOptions(moves_of(settings), views, mesh or "", again)

@@ -11,13 +11,12 @@ import click
 import cv2
 import numpy as np
 
+from inversion_core.cli_options import PATH, json_option
 from inversion_core.console import run, say
 from inversion_core.edit import Inversion
 from inversion_core.errors import UsageError
 from inversion_core.model import ModelCard
 from inversion_core.restoration import IRISES
-
-PATH = click.Path(path_type=Path)
 
 
 @click.command()
@@ -41,7 +40,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--model", type=PATH, help="Model folder; the bundled model when left out.")
 @click.option("--method", help="With EG3D models: a method of facet compare that searches in Z, W or W+.")
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, help="With EG3D models: fewer steps.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@json_option
 def restore(
     photo: Path,
     out: Path,
@@ -235,7 +234,7 @@ def painted(
 @click.option("--speed", type=click.FloatRange(0.1, 100), default=1.0, show_default=True, help="Fewer steps.")
 @click.option("-o", "--out", required=True, type=PATH, help="Project to write.")
 @click.option("--model", type=PATH, help="Model folder; the one PROJECT was made with when left out.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@json_option
 def refine(project: Path, speed: float, out: Path, model, as_json: bool) -> None:
     """Bring the head of PROJECT nearer to its photo by descending from its codes: for EG3D models."""
     from inversion_core.project import open_project, save_project

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
+from inversion_core.cli_options import PATH
 from inversion_core.cli_train import train
 from inversion_core.console import run
 from inversion_core.errors import UsageError
-
-PATH = click.Path(path_type=Path)
 
 
 @click.command("add-e3dge")
