@@ -60,7 +60,7 @@ def run(name: str, trial: bool = False) -> int:
     settings = Settings()
     keep_log(settings.log)
     window = MainWindow(settings=settings)
-    sys.excepthook = window.on_exception
+    sys.excepthook = window.notices.unexpected
     window.show()
     watch = None
     if trial:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.engine import Picture
+from app.engine_protocol import Picture
 from app.pictures import photo_picture
 from app.theme import Theme
 from inversion_core.portrait import FacePoints, Square

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from app.activities import Activity
 from app.controller import Controller
 from app.dialog_align import AlignDialog
-from app.engine import Picture
+from app.engine_protocol import Picture
 from app.theme import Theme
 from inversion_core.errors import FacetError, UsageError
 from inversion_core.portrait import FacePoints

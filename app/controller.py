@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.activities import Activities, Activity
 from app.drawing import Drawing
-from app.engine import Engine, InversionCore, Picture
+from app.engine import InversionCore
+from app.engine_protocol import Engine, Picture
 from app.frames import Request
 from app.open_head import OpenHead
 from app.orbit import View, camera_of, view_of

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.align_canvas import AlignCanvas
-from app.engine import Engine, Picture
+from app.engine_protocol import Engine, Picture
 from app.fields import level, roomy
 from app.pictures import photo_picture
 from app.theme import Theme

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.engine import Engine
+from app.engine_protocol import Engine
 from app.frames import Frame, Request, Studio
 from app.jobs import Lane
 from inversion_core.task import Progress

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage, QPixmap
 
 from app.activities import Activity
 from app.controller import Controller
-from app.engine import SAMPLES
+from app.engine_protocol import SAMPLES
 from app.recovery import Leftover, Recovery, forget
 from app.session import Session, Step
 from app.settings import Settings

@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage, QPainter
 
-from app.engine import Engine
+from app.engine_protocol import Engine
 from app.jobs import Rest
 from app.orbit import tile
 from app.pictures import OF_SURFACES, Look, drawn

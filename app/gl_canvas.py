@@ -259,7 +259,7 @@ class GLCanvas(QOpenGLWidget):
 
     def _pane(self) -> tuple[int, int]:
         ratio = self.devicePixelRatioF()
-        return max(round(self.view.pane_width * ratio), 1), max(round(self.height() * ratio), 1)
+        return max(round(self.view.division.pane_width * ratio), 1), max(round(self.height() * ratio), 1)
 
     def _quality(self, pane: tuple[int, int], heads: int) -> tuple[tuple[int, int], int]:
         """Size and samples that keep within the time that may be taken."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject
 
 from app.activities import Activities, Activity
-from app.engine import Picture
+from app.engine_protocol import Picture
 from app.workshop import Paint, Pull, Stroke, Workshop
 from inversion_core.portrait import Marks
 from inversion_core.restoration import Restoration

@@ -147,7 +147,7 @@ class Soak:
 
     def _on_failed(self, doing: str, error: BaseException) -> None:
         self.report.errors.append(f"{doing}: {error!r}")
-        for dialog in self.window.dialogs:
+        for dialog in tuple(self.window.dialogs):
             dialog.close()
 
     # ---- actions ----------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class Soak:
             share = step / 11
             value = slider.minimum * (1 - share) + slider.maximum * share
             self.window.session.set_move(slider.name, value, gesture)
-            self.window._draw()
+            self.window.redraw.now()
 
     def _undo(self) -> None:
         for _ in range(self.random.randint(1, 6)):

@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QLinearGradient, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.frames import Frame
-from app.orbit import View, orbited, panned, zoomed
+from app.gestures import Scheme, after_drag, after_key, after_wheel, gesture
+from app.orbit import View, zoomed
 from app.overlays import draw_awaited, draw_colour, draw_divider, draw_kept, draw_label, draw_pull
+from app.panes import Compare, Pane, Panes
 from app.theme import Theme
-
-WHEEL_FACTOR = 1.0015
-"""Magnification for a unit of wheel angle (an eighth of a degree)."""
-KEY_TURN = np.radians(5.0)
-
-
-class Scheme(Enum):
-    """Which buttons do what."""
-
-    FACET = "facet"
-    BLENDER = "blender"
-    MAYA = "maya"
-    TRACKPAD = "trackpad"
-
-
-class Compare(Enum):
-    """How the untouched head is shown."""
-
-    OFF = "off"
-    SPLIT = "split"
-    SIDE = "side"
-
 
 BRUSH = 0.05
 """Radius of the brush that keeps the photo, in shorter sides of the viewport."""
-
-
-@dataclass(frozen=True)
-class Pane:
-    """A place for a head: whether it is the untouched one, where the picture lies, and what of it is seen."""
-
-    before: bool
-    place: QRectF
-    clip: QRectF
 
 
 class View3D(QWidget):
@@ -104,18 +72,18 @@ class View3D(QWidget):
     # ---- what is shown ----------------------------------------------------------------------------------------
 
     @property
+    def division(self) -> Panes:
+        """How the viewport is divided now."""
+        return Panes(self.width(), self.height(), self.compare, self.peeking, self.divider)
+
+    @property
     def shorter(self) -> int:
         """The shorter side of one picture in widget pixels."""
-        return max(min(self.pane_width, self.height()), 1)
+        return self.division.shorter
 
     @property
     def longer(self) -> int:
-        return max(self.pane_width, self.height(), 1)
-
-    @property
-    def pane_width(self) -> int:
-        """Width of one picture in widget pixels."""
-        return self.width() // 2 if self.compare is Compare.SIDE else self.width()
+        return self.division.longer
 
     @property
     def wants_before(self) -> bool:
@@ -168,43 +136,21 @@ class View3D(QWidget):
 
     def panes(self) -> list[Pane]:
         """Where heads are shown; empty while there is none."""
-        whole = QRectF(self.rect())
-        if self.frame is None:
-            return []
-        if self.compare is Compare.SPLIT and not self.peeking:
-            x = self._divider_at
-            left, right = QRectF(0, 0, x, self.height()), QRectF(x, 0, self.width() - x, self.height())
-            return [Pane(True, whole, left), Pane(False, whole, right)]
-        if self.compare is Compare.SIDE and not self.peeking:
-            half = self.width() / 2
-            sides = (QRectF(left, 0, half, self.height()) for left in (0.0, half))
-            return [Pane(before, side, side) for before, side in zip((True, False), sides, strict=True)]
-        return [Pane(self.peeking, whole, whole)]
-
-    @property
-    def _divider_at(self) -> int:
-        return round(self.divider * self.width())
+        return [] if self.frame is None else self.division.all()
 
     def place_of(self, point: QPointF) -> tuple[float, float]:
         """A place of the widget in widths of the square picture under it."""
-        side = self.compare is Compare.SIDE
-        middle = self.pane_width * (1.5 if side and point.x() >= self.pane_width else 0.5)
-        return (
-            float((point.x() - middle) / self.longer + 0.5),
-            float((point.y() - self.height() / 2) / self.longer + 0.5),
-        )
+        return self.division.place_of(point)
 
     def _kept_dots(self) -> list[QPointF]:
         """Where the head holds to the photo, in widget pixels."""
         head, inversion = self.frame.head, self.frame.request.inversion
         if inversion.keep is None or not hasattr(head, "normals"):
             return []
-        camera = self.frame.request.camera
+        camera, panes = self.frame.request.camera, self.division
         facing = ((camera.position - head.head.vertices) * head.normals).sum(1) > 0
         shown = camera.project(head.head.vertices[facing & (inversion.keep > 0.5)])[:, :2]
-        x = (shown[:, 0] - 0.5) * self.longer + self.pane_width / 2
-        y = (shown[:, 1] - 0.5) * self.longer + self.height() / 2
-        return [QPointF(*pair) for pair in zip(x.tolist(), y.tolist(), strict=True)]
+        return [panes.point_of(x, y) for x, y in shown.tolist()]
 
     def paint_ground(self, painter: QPainter) -> None:
         """Paint what lies behind heads."""
@@ -243,7 +189,9 @@ class View3D(QWidget):
             draw_kept(painter, self._kept_dots(), self._stroke, BRUSH * self.shorter, self.theme.accent)
         if self.compare is Compare.SPLIT and not self.peeking:
             before = self.before_name or self.tr("Before")
-            draw_divider(painter, self.font(), self._divider_at, self.height(), before, self.tr("After"))
+            draw_divider(
+                painter, self.font(), self.division.divider_at, self.height(), before, self.tr("After")
+            )
         elif len(panes) > 1 or self.peeking:
             for pane in panes:
                 text = (self.before_name or self.tr("Before")) if pane.before else self.tr("After")
@@ -258,29 +206,10 @@ class View3D(QWidget):
 
     # ---- gestures ---------------------------------------------------------------------------------------------
 
-    def _gesture(self, event) -> str:
-        """ "orbit", "pan", "zoom" or "" for a button press under the chosen scheme."""
-        button, keys = event.button(), event.modifiers()
-        left, middle, right = (
-            Qt.MouseButton.LeftButton,
-            Qt.MouseButton.MiddleButton,
-            Qt.MouseButton.RightButton,
-        )
-        shift = bool(keys & Qt.KeyboardModifier.ShiftModifier)
-        control = bool(keys & Qt.KeyboardModifier.ControlModifier)
-        alt = bool(keys & Qt.KeyboardModifier.AltModifier)
-        if self.scheme is Scheme.BLENDER and button == middle:
-            return "pan" if shift else "zoom" if control else "orbit"
-        if self.scheme is Scheme.MAYA and alt:
-            return {left: "orbit", middle: "pan", right: "zoom"}.get(button, "")
-        # In the other schemes the left button still orbits, so that nobody is stuck without a middle button or Alt.
-        if button == left:
-            return "pan" if shift else "zoom" if control else "orbit"
-        return "pan" if button in (middle, right) else ""
-
     def mousePressEvent(self, event) -> None:
         at = event.position()
-        if self.painting and self._gesture(event) == "orbit" and not self._near_divider(at):
+        meant = gesture(event, self.scheme)
+        if self.painting and meant == "orbit" and not self._near_divider(at):
             kind = {"pull": "pull", "paint": "colour"}.get(self.painting, "paint")
             self._held, self._stroke, self._over = (kind, at), [at], at
             if self.painting == "pull":
@@ -288,8 +217,8 @@ class View3D(QWidget):
             self.update()
         elif self._near_divider(at) and event.button() == Qt.MouseButton.LeftButton:
             self._held = ("divide", at)
-        elif gesture := self._gesture(event):
-            self._held = (gesture, at)
+        elif meant:
+            self._held = (meant, at)
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         event.accept()
 
@@ -302,26 +231,22 @@ class View3D(QWidget):
             over = self._near_divider(at)
             self.setCursor(Qt.CursorShape.SplitHCursor if over else Qt.CursorShape.ArrowCursor)
             return
-        gesture, last = self._held
-        self._held = (gesture, at)
+        held, last = self._held
+        self._held = (held, at)
         right, down = (at.x() - last.x()) / self.shorter, (at.y() - last.y()) / self.shorter
-        if gesture in ("paint", "colour"):
+        if held in ("paint", "colour"):
             self._stroke.append(at)
             self.update()
-        elif gesture == "pull":
+        elif held == "pull":
             self._stroke[1:] = [at]
             places = (self.place_of(point) for point in self._stroke)
             self.pulled.emit(*places, self.longer / self.shorter)
             self.update()
-        elif gesture == "divide":
+        elif held == "divide":
             self.divider = float(np.clip(at.x() / max(self.width(), 1), 0.02, 0.98))
             self.update()
-        elif gesture == "orbit":
-            self.ask(orbited(self.view, right, down))
-        elif gesture == "pan":
-            self.ask(panned(self.view, right, down))
         else:
-            self.ask(zoomed(self.view, float(np.exp(2.5 * (right - down)))))
+            self.ask(after_drag(self.view, held, right, down))
 
     def mouseReleaseEvent(self, event) -> None:
         stroke, self._stroke, held, self._held = self._stroke, [], self._held, None
@@ -350,16 +275,8 @@ class View3D(QWidget):
             self.reset_asked.emit()
 
     def wheelEvent(self, event) -> None:
-        turn, at = event.angleDelta(), event.position()
-        if self.scheme is Scheme.TRACKPAD and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            moved = event.pixelDelta() if not event.pixelDelta().isNull() else turn / 4
-            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-                self.ask(panned(self.view, moved.x() / self.shorter, moved.y() / self.shorter))
-            else:
-                self.ask(orbited(self.view, moved.x() / self.shorter, moved.y() / self.shorter))
-        else:
-            offset = ((at.x() - self.width() / 2) / self.shorter, (at.y() - self.height() / 2) / self.shorter)
-            self.ask(zoomed(self.view, WHEEL_FACTOR ** turn.y(), offset))
+        middle = QRectF(self.rect()).center()
+        self.ask(after_wheel(self.view, event, self.scheme, middle, self.shorter))
         event.accept()
 
     def event(self, event) -> bool:
@@ -370,23 +287,10 @@ class View3D(QWidget):
         return super().event(event)
 
     def keyPressEvent(self, event) -> None:
-        fine = 0.2 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1.0
-        turn = KEY_TURN * fine
-        key, view = event.key(), self.view
-        turns = {
-            Qt.Key.Key_Left: (-turn, 0.0),
-            Qt.Key.Key_Right: (turn, 0.0),
-            Qt.Key.Key_Up: (0.0, turn),
-            Qt.Key.Key_Down: (0.0, -turn),
-        }
-        if key in turns:
-            yaw, pitch = turns[key]
-            self.ask(View(view.yaw + yaw, view.pitch + pitch, view.zoom, view.pan, view.field))
-        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
-            self.ask(zoomed(view, 1.1))
-        elif key == Qt.Key.Key_Minus:
-            self.ask(zoomed(view, 1 / 1.1))
-        elif key == Qt.Key.Key_Backslash and not event.isAutoRepeat():
+        view = after_key(self.view, event)
+        if view is not None:
+            self.ask(view)
+        elif event.key() == Qt.Key.Key_Backslash and not event.isAutoRepeat():
             self._peek(True)
         else:
             super().keyPressEvent(event)
@@ -423,4 +327,4 @@ class View3D(QWidget):
         self.update()
 
     def _near_divider(self, at: QPointF) -> bool:
-        return self.compare is Compare.SPLIT and abs(at.x() - self.divider * self.width()) < 10
+        return self.division.near_divider(at)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-    QStackedWidget,
-    QToolBar,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QStackedWidget
 
 from app import dialog_help
 from app.actions import build_menus
@@ -22,30 +14,32 @@ from app.activities import Activity
 from app.commands_align import AlignCommands
 from app.commands_edit import EditCommands
 from app.commands_file import FileCommands
+from app.commands_help import HelpCommands
 from app.commands_mend import MendCommands
 from app.commands_model import ModelCommands, are_model_files
 from app.commands_view import ViewCommands
 from app.controller import Controller
-from app.dialog_batch import BatchResultDialog
-from app.dialog_message import MessageDialog, ask_unsaved
+from app.dialog_message import ask_unsaved
 from app.dialog_settings import SettingsDialog
 from app.docks import arrange, make_docks
-from app.engine import Engine
+from app.engine_protocol import Engine
 from app.files import FileDesk
 from app.frames import Frame
 from app.gl_choice import GLChoice
 from app.icons import application_icon, icon
-from app.messages import explain
+from app.notices import Notices
 from app.panel_attributes import AttributePanel
 from app.panel_camera import CameraPanel
 from app.panel_history import HistoryPanel
 from app.panel_photo import PhotoPanel
 from app.panel_presets import PresetPanel
-from app.pictures import Look, photo_picture
+from app.pictures import photo_picture
+from app.redraw import Redraw
 from app.session import Session
 from app.settings import Settings
 from app.status import Status
 from app.theme import apply_theme, chosen_theme
+from app.toolbar import CommandBar
 from app.view3d import Scheme, View3D
 from app.welcome import WelcomePage
 from inversion_core.portrait import Portrait
@@ -62,22 +56,21 @@ class MainWindow(QMainWindow):
         self.session = Session(self)
         self.controller = Controller(self.session, engine, self)
         self.files = FileDesk(self.session, self.controller, self.settings, self)
-        self.look, self.light = Look.PHOTO, (np.radians(-35.0), np.radians(28.0))
-        self._redraw = QTimer(self, singleShot=True, interval=0)
-        self._redraw.timeout.connect(self._draw)
-        self.dialogs: list[QWidget] = []
         self.setObjectName("facet")
         self.setWindowIcon(application_icon())
         self.setAcceptDrops(True)
         self.resize(1360, 860)
         self._make_parts()
+        self.notices = Notices(self, self.status)
         self.gl = GLChoice(self.viewport, self.controller.batch, self.settings, self)
+        self.redraw = Redraw(self.viewport, self.controller, self.settings, self.gl, self)
         self.file_commands = FileCommands(self, self.controller, self.files, self.viewport)
         self.edit_commands = EditCommands(self.session, self)
         self.view_commands = ViewCommands(self.session, self.viewport, self.camera, self)
         self.model_commands = ModelCommands(self, self.controller, self.settings, self._may_replace)
         self.align_commands = AlignCommands(self, self.controller, lambda: self.theme)
         self.mend_commands = MendCommands(self, self.controller, self.viewport)
+        self.help_commands = HelpCommands(self, self.controller, self.settings, self.status, self.gl)
         self.actions_by_name, self.menus = build_menus(self, self._handler)
         self.model_commands.fill(self.menus["Model"])
         self.view_commands.actions = self.mend_commands.actions = self.actions_by_name
@@ -96,7 +89,8 @@ class MainWindow(QMainWindow):
         panels = self.menus["View"].addMenu(self.tr("&Panels"))
         for dock in self.docks.values():
             panels.addAction(dock.toggleViewAction())
-        self._make_toolbar()
+        self.toolbar = CommandBar(self.actions_by_name)
+        self.addToolBar(self.toolbar)
         self._connect()
         self.take_settings()
         self._restore_layout()
@@ -120,40 +114,10 @@ class MainWindow(QMainWindow):
         self.status = Status()
         self.setStatusBar(self.status)
 
-    def _make_toolbar(self) -> None:
-        bar = QToolBar(self.tr("Tools"))
-        bar.setObjectName("toolbar")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(18, 18))
-        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.toolbar = bar
-        short = {
-            "open": self.tr("Open"),
-            "save": self.tr("Save"),
-            "export": self.tr("Export"),
-            "undo": self.tr("Undo"),
-            "redo": self.tr("Redo"),
-            "randomise": self.tr("Random"),
-            "reset": self.tr("Reset"),
-            "split": self.tr("Before / after"),
-        }
-        for name in ("open", "save", None, "undo", "redo", None, "randomise", "reset", None, "split"):
-            if name is None:
-                bar.addSeparator()
-            else:
-                self.actions_by_name[name].setIconText(short[name])
-                bar.addAction(self.actions_by_name[name])
-        room = QWidget()
-        room.setSizePolicy(self.viewport.sizePolicy())
-        bar.addWidget(room)
-        self.actions_by_name["export"].setIconText(short["export"])
-        bar.addAction(self.actions_by_name["export"])
-        self.addToolBar(bar)
-
     def _connect(self) -> None:
         session, controller, viewport = self.session, self.controller, self.viewport
         session.document_changed.connect(self._on_document)
-        session.moves_changed.connect(self._wish)
+        session.moves_changed.connect(self.redraw.soon)
         session.view_changed.connect(self._on_view)
         session.history_changed.connect(self._refresh)
         controller.model_ready.connect(self._on_model)
@@ -165,19 +129,19 @@ class MainWindow(QMainWindow):
         controller.failed.connect(self.show_error)
         viewport.view_asked.connect(session.set_view)
         viewport.reset_asked.connect(session.reset_view)
-        viewport.peek_changed.connect(self._wish)
-        viewport.resized.connect(self._wish)
+        viewport.peek_changed.connect(self.redraw.soon)
+        viewport.resized.connect(self.redraw.soon)
         viewport.stroked.connect(self._on_stroke)
-        self.gl.changed.connect(self._wish)
+        self.gl.changed.connect(self.redraw.soon)
         self.gl.painted.connect(self.status.show_frame)
         self.status.stop.clicked.connect(controller.stop)
         self.welcome.open_asked.connect(self.file_commands.do_open)
         self.file_commands.open_asked.connect(self.open)
-        self.file_commands.report_made.connect(self._show_report)
+        self.file_commands.report_made.connect(self.notices.report)
         self.welcome.file_asked.connect(self.open)
         self.files.recent_changed.connect(self._show_recent)
-        self.camera.look_changed.connect(self._on_look)
-        self.camera.light_changed.connect(self._on_light)
+        self.camera.look_changed.connect(self.redraw.set_look)
+        self.camera.light_changed.connect(self.redraw.set_light)
         self.photo.correction_asked.connect(controller.head.correct)
         self.photo.faces_asked.connect(controller.find_faces)
         self.photo.face_chosen.connect(self._on_face)
@@ -185,13 +149,13 @@ class MainWindow(QMainWindow):
         self.align_commands.failed.connect(self.show_error)
         self.presets.failed.connect(self.show_error)
         self.edit_commands.failed.connect(self.show_error)
-        self.view_commands.changed.connect(self._wish)
+        self.view_commands.changed.connect(self.redraw.soon)
         self.view_commands.tool_changed.connect(self.mend_commands.show_tool)
 
     def _handler(self, name: str) -> Callable:
         """The method that answers a command."""
         commands = (self.file_commands, self.edit_commands, self.view_commands, self.model_commands)
-        owners = (self, *commands, self.align_commands, self.mend_commands)
+        owners = (self, *commands, self.align_commands, self.mend_commands, self.help_commands)
         return next(getattr(owner, f"do_{name}") for owner in owners if hasattr(owner, f"do_{name}"))
 
     def take_settings(self) -> None:
@@ -214,7 +178,7 @@ class MainWindow(QMainWindow):
                 action.setIcon(icon(drawn, self.theme.text, self.theme.accent))
         self.files.set_interval()
         self._show_recent()
-        self._wish()
+        self.redraw.soon()
 
     # ---- session → window -------------------------------------------------------------------------------------
 
@@ -234,11 +198,11 @@ class MainWindow(QMainWindow):
         if self.session.inversion is None:
             self.viewport.show_frame(None)
         self.viewport.setFocus()
-        self._wish()
+        self.redraw.soon()
 
     def _on_view(self) -> None:
         self.viewport.view = self.session.view
-        self._wish()
+        self.redraw.soon()
 
     def _on_model(self, model) -> None:
         self.attributes.build()
@@ -257,25 +221,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{session.title}[*] — Facet" if there else "Facet[*]")
         self.setWindowModified(session.dirty)
 
-    def _wish(self, *_unused) -> None:
-        """Ask for a picture once the event loop is reached, however many things changed."""
-        self._redraw.start()
-
-    def _draw(self) -> None:
-        view = self.viewport
-        ratio = view.devicePixelRatioF()
-        aspect = view.longer / view.shorter
-        self.controller.draw(
-            round(view.longer * ratio),
-            aspect,
-            self.look,
-            self.light,
-            view.wants_before,
-            int(self.settings.number("smooth")),
-            self.gl.draws(self.look),
-            self.gl.marches,
-        )
-
     def _on_frame(self, frame: Frame) -> None:
         self.viewport.show_frame(frame)
         if not frame.drawn_by_viewport:
@@ -283,45 +228,20 @@ class MainWindow(QMainWindow):
         self.gl.consider(frame)
 
     def _on_done(self, activity: Activity, result) -> None:
-        texts = {
-            "save": self.tr("Saved {path}"),
-            "mesh": self.tr("Exported {path}"),
-            "turntable": self.tr("Wrote {path}"),
-            "screenshot": self.tr("Wrote {path}"),
-            "sheet": self.tr("Wrote {path}"),
-        }
-        if activity.kind in texts:
-            self.status.showMessage(texts[activity.kind].format(path=result), 8000)
+        self.notices.written(activity, result)
         if activity.kind == "faces" and self.session.inversion is not None:
             self.photo.show_faces(activity.context, result)
-
-    def _show_report(self, report) -> None:
-        dialog = BatchResultDialog(report, self)
-        self.dialogs = [d for d in self.dialogs if _alive(d)] + [dialog]
-        dialog.open()
 
     def show_error(self, doing: str, error: BaseException) -> None:
         """Say what went wrong; everything stays as it was."""
         if self.session.inversion is None:
             self._show_page()
-        dialog = MessageDialog(explain(doing, error), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.dialogs = [d for d in self.dialogs if _alive(d)] + [dialog]
-        dialog.open()
+        self.notices.error(doing, error)
 
-    def on_exception(self, kind, error, trace) -> None:
-        """Log what no part caught, and say so, instead of ending."""
-        logging.getLogger("facet").error("unexpected", exc_info=(kind, error, trace))
-        if not issubclass(kind, KeyboardInterrupt):
-            self.show_error(self.tr("The last action"), error)
-
-    def _on_look(self, look: Look) -> None:
-        self.look = look
-        self._wish()
-
-    def _on_light(self, yaw: float, pitch: float) -> None:
-        self.light = (yaw, pitch)
-        self._wish()
+    @property
+    def dialogs(self) -> list[QDialog]:
+        """The notices that are open, the latest last."""
+        return self.notices.dialogs
 
     def _on_stroke(self, places: tuple, radius: float, erase: bool) -> None:
         self.controller.head.brush(places, radius, erase, self.viewport.longer / self.viewport.shorter)
@@ -393,17 +313,6 @@ class MainWindow(QMainWindow):
 
     # ---- help and events --------------------------------------------------------------------------------------
 
-    def do_shortcuts(self) -> None:
-        dialog_help.ShortcutsDialog(self).exec()
-
-    def do_diagnostics(self) -> None:
-        dialog_help.DiagnosticsDialog(
-            self.settings, self.status.model.text(), self, self.gl.described()
-        ).exec()
-
-    def do_about(self) -> None:
-        dialog_help.show_about(self, self.controller.model)
-
     def dragEnterEvent(self, event) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
@@ -422,14 +331,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.view_commands.timer.stop()
-        self._redraw.stop()
+        self.redraw.stop()
         self.settings.set_layout(self.saveGeometry(), self.saveState())
         self.controller.close()
         self.files.close()
         event.accept()
-
-
-def _alive(dialog: QWidget) -> bool:
-    from shiboken6 import isValid
-
-    return isValid(dialog)

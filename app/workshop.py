@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QBuffer, QIODevice, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from app.engine import SAMPLES, Engine, Picture
+from app.engine_protocol import SAMPLES, Engine, Picture
 from app.pictures import Look, drawn
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion

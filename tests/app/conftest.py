@@ -91,7 +91,7 @@ class BallEngine:
         return ((0.1, 0.1, 0.5, 0.5), (0.6, 0.1, 0.9, 0.5))
 
     def picture(self, source, name=""):
-        from app.engine import Picture
+        from app.engine_protocol import Picture
 
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
         rows, columns = np.mgrid[:300, :400]

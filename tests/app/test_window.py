@@ -26,6 +26,11 @@ def final(window, moves):
     return frame is not None and frame.final and dict(frame.request.moves) == moves
 
 
+def said(window) -> str:
+    """What the latest open notice says."""
+    return window.dialogs[-1].text() if window.dialogs else ""
+
+
 def middle_red(window) -> int:
     image = pixels(window.viewport.frame.image)
     return int(image[image.shape[0] // 2, image.shape[1] // 2, 0])
@@ -117,7 +122,7 @@ def test_a_burst_of_a_hundred_edits_delivers_the_last(qtbot, opened, engine):
     engine.edits.clear()
     for i in range(100):
         opened.session.set_move("smile", (i + 1) / 100, "burst")
-        opened._draw()
+        opened.redraw.now()
     qtbot.waitUntil(lambda: final(opened, {"smile": 1.0}))
     assert middle_red(opened) == 255
     assert len(engine.edits) < 60
@@ -318,11 +323,12 @@ def test_errors_lose_nothing(qtbot, opened, tmp_path, engine):
     damaged = tmp_path / "damaged.facet"
     damaged.write_bytes(b"{")
     opened.files.open(str(damaged))
-    qtbot.waitUntil(lambda: "damaged" in opened.dialogs[-1].text())
+    qtbot.waitUntil(lambda: "damaged" in said(opened))
     opened.dialogs[-1].close()
     opened.controller.save(tmp_path / "missing" / "folder" / "x.facet")
-    qtbot.waitUntil(lambda: "folder" in opened.dialogs[-1].text())
+    qtbot.waitUntil(lambda: "folder" in said(opened))
     opened.dialogs[-1].close()
+    assert not opened.dialogs
     assert opened.session.inversion is before and opened.session.steps == steps
     assert opened.session.dirty
 
