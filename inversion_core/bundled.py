@@ -299,7 +299,7 @@ class BundledModel:
         return identity, expression, shape
 
     def edit(self, inversion: Inversion, moves: Mapping[str, float]) -> BundledHead:
-        """The head with the moves applied; some 15 ms."""
+        """The head with the moves applied."""
         original, shown = inversion, self._in_colours(inversion)
         if shown is not None:
             inversion = replace(inversion, detail=shown.detail)
