@@ -37,6 +37,10 @@ LEAN = 0.3
 """Share by which hair stands off less in front, and more behind, than at the sides."""
 STEEPEST = 0.0035
 """World units from row to row by which falling hair draws in at most."""
+SIDEBURN = (70.0, 76.0, 90.0, 97.0)
+"""Degrees from straight ahead between which a sideburn's edges fade."""
+TEMPLE, BROW_ROWS = (58.0, 66.0), (0.5 * DOME_ROWS, 0.62 * DOME_ROWS)
+"""Degrees, and rows, at which short hair ends towards the face."""
 REACH = 0.26
 """World units that hair may stand off at most."""
 
@@ -198,6 +202,7 @@ def _behind_the_jaw(
     camera: Camera,
     hair: NDArray,
     skin: NDArray,
+    burns: NDArray,
 ) -> tuple[NDArray, NDArray]:
     """(ROWS, COLUMNS) radius with what hangs below the ears no farther forward than they are, nor drawn in to the neck,
     and what that sinks under the skin.
@@ -218,7 +223,7 @@ def _behind_the_jaw(
     before = _wrapped_dilation(cv2.medianBlur(before.astype(np.uint8), 3).astype(np.float32), 3)
     limit = EAR_PLANE / np.maximum(np.cos(_azimuth())[None], 1e-3)
     below = smoothstep((np.arange(ROWS)[:, None] - DOME_ROWS) * CURTAIN / CURTAIN_ROWS, 0.0, 0.1)
-    below = below * (1 - _wrapped_blur(before, 1.2, 0.8))
+    below = below * (1 - _wrapped_blur(before, 1.2, 0.8)) * (1 - burns)
     sunk = ((limit < base) & (below > 0.01)).astype(np.float32)
     # The row above crosses the skin as well.
     sunk[:-1] = np.maximum(sunk[:-1], sunk[1:])
@@ -238,6 +243,17 @@ def _behind_the_jaw(
     # Nor is there hair close along the jaw's lower edge that the photo does not show.
     close = (radius - base < 4 * STANDOFF) & (below > 0.3) & (np.abs(turned) < np.radians(75))
     return radius, np.maximum(sunk, close)
+
+
+def sideburns() -> NDArray[np.float32]:
+    """(ROWS, COLUMNS) opacity of the strip of short hair before each ear."""
+    turned, rows = np.degrees(np.abs(_azimuth()))[None], np.arange(ROWS, dtype=np.float32)[:, None]
+    strip = smoothstep(turned, *SIDEBURN[:2]) * (1 - smoothstep(turned, *SIDEBURN[2:]))
+    return (
+        strip
+        * smoothstep(rows, 0.4 * DOME_ROWS, 0.6 * DOME_ROWS)
+        * (1 - smoothstep(rows, DOME_ROWS + 2, DOME_ROWS + 7))
+    )
 
 
 def _wrapped_dilation(values: NDArray, size: int) -> NDArray[np.float32]:
@@ -318,18 +334,24 @@ def build_hair(
     # The grid's columns meet at the crown.
     crown = smoothstep(np.arange(CROWN_ROWS) / CROWN_ROWS, 0.0, 1.0)[:, None]
     radius[:CROWN_ROWS] = radius[0].mean() + (radius[:CROWN_ROWS] - radius[0].mean()) * crown
+    is_long = np.clip((reach_down.sum(0, keepdims=True) - DOME_ROWS - 8) / 5, 0, 1)
+    above_ears = hairy[:, DOME_ROWS // 3 : 3 * DOME_ROWS // 4].mean(1).max()
+    burns = sideburns() * (1 - is_long) * smoothstep(above_ears, 0.2, 0.6)
     silhouette = bare_silhouette(template, fine, camera, hair.shape[0])
-    radius, sunk = _behind_the_jaw(radius, base, reach_down, centre, camera, hair, silhouette)
+    radius, sunk = _behind_the_jaw(radius, base, reach_down, centre, camera, hair, silhouette, burns)
 
     # Where the photo shows nothing, hair grows on the scalp, and as far down as it hangs at the sides.
     side_zone = np.clip((turned - np.radians(70)) / np.radians(20), 0, 1)
     below = np.clip((np.arange(ROWS) - 0.45 * DOME_ROWS) / 4, 0, 1)[:, None]
-    is_long = np.clip((reach_down.sum(0, keepdims=True) - DOME_ROWS - 8) / 5, 0, 1)
     unseen = np.maximum(scalp, side_zone * reach_down * is_long * below)
+    before = (1 - smoothstep(np.degrees(turned), *TEMPLE)) * smoothstep(np.arange(ROWS)[:, None], *BROW_ROWS)
+    unseen = np.maximum(unseen * (1 - (1 - is_long) * before), burns)
     unseen = _wrapped_blur(unseen, 0.8, 0.8)
 
     bare_ear = template.ears[skin] * (1 - np.where(fine[skin, 0] > 0, *covered_ears))
     ears = np.clip((_binned(row[kept], column[kept], bare_ear[kept], largest=True) - 0.9) / 0.09, 0, 1)
+    # Hair grows up to the ear and over its rim.
+    ears = -_wrapped_dilation(-ears, 3)
     # What lies under the skin must not show where it dips through.
     bare = np.maximum(ears, sunk)
     bare = np.concatenate([bare, bare[:, :1]], 1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from inversion_core.camera import Camera
 from inversion_core.generators.template import HeadTemplate, vertex_normals
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer
+from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer, sideburns
 from inversion_core.refine.hair_strands import CELL, HAIR_TEXTURE, strands
 from inversion_core.refine.layer import (
     CHANNELS,
@@ -87,12 +87,10 @@ def hair_detail(
     attributes[:, SEEN_STRAIGHT] = (
         visible * smoothstep(cosine, 0.0, 0.1) * smoothstep(hairy, 0.0, 0.08) * smoothstep(person, 0.0, 0.05)
     )
-    continued = _continued(
-        attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid)
-    )
-    continued = _ragged(continued, attributes[:, SEEN].reshape(grid))
-    attributes[:, OPACITY] = continued.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
-    lowest = int(np.flatnonzero((continued > 0.02).any(1)).max(initial=0)) + 2
+    grown = continued(attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid))
+    grown = _ragged(grown, attributes[:, SEEN].reshape(grid))
+    attributes[:, OPACITY] = grown.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
+    lowest = int(np.flatnonzero((grown > 0.02).any(1)).max(initial=0)) + 2
     texture = _hair_texture(
         uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour, skin_colour, lowest
     )
@@ -101,11 +99,19 @@ def hair_detail(
     return Layer(hair.vertices, np.ascontiguousarray(hair.faces[kept]), attributes), texture
 
 
-def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDArray[np.float32]:
+def continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDArray[np.float32]:
     """(ROWS, WIDTH) opacity where nothing is seen: next to seen cells it goes on as they are, farther off as on the
     other side, or else as hair grows."""
     # Along its outline hair thins out to nothing; what goes on behind is the hair a few cells further in.
-    hairy = cv2.dilate((hairy * seen).astype(np.float32), np.ones((1, 13), np.uint8))
+    # Before a hairline there is none of it.
+    hairy = (hairy * seen).astype(np.float32)
+    hairy = np.concatenate(
+        [
+            cv2.dilate(hairy, np.ones((1, 7), np.uint8), anchor=(0, 0))[:, : WIDTH // 2],
+            cv2.dilate(hairy, np.ones((1, 7), np.uint8), anchor=(6, 0))[:, WIDTH // 2 :],
+        ],
+        1,
+    )
     other = cv2.GaussianBlur((seen & _beside()).astype(np.float32), (0, 0), 1.5)[:, ::-1]
     unseen = unseen + (hairy[:, ::-1] - unseen) * other
     result = unseen.astype(np.float32).copy()
@@ -117,7 +123,11 @@ def _continued(seen: NDArray[np.bool_], hairy: NDArray, unseen: NDArray) -> NDAr
         reach = 8 + 14 * hairy[row, nearest]
         share = smoothstep(np.abs(nearest - columns) / reach, 0.25, 1.0)
         result[row] = (1 - share) * hairy[row, nearest] + share * unseen[row]
-    return cv2.GaussianBlur(result, (0, 0), 1.0)
+    result = cv2.GaussianBlur(result, (0, 0), 1.0)
+    # No sideburn without hair above it.
+    strip = np.pad(sideburns().max(0) > 0.5, (0, 1), mode="wrap")
+    result[DOME_ROWS - 4 :, strip] = np.minimum.accumulate(result[DOME_ROWS - 4 :, strip])
+    return result
 
 
 def _ragged(opacity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:

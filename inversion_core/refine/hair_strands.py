@@ -30,6 +30,8 @@ FINE, LOCK, BROAD = 8.0, 8.0, 22.0
 """Pixels of blur that part the photo's fine detail from the rest, and its locks from broader light and shade."""
 LOCKS = 0.12
 """Largest deviation of locks' brightness."""
+SWEPT = 14
+"""Cells that strands at the sides run towards the back on their way down."""
 ENOUGH = 400
 """Pixels of hair that tell how hair looks."""
 
@@ -93,7 +95,16 @@ def _orientation(grey: NDArray, sure: NDArray) -> NDArray[np.float32]:
 def _bent(rng: np.random.Generator, height: int) -> NDArray[np.float32]:
     """(H, W) column that each texel's strand comes from: slow noise, or hair would hang like a comb's teeth."""
     columns = np.arange(HAIR_TEXTURE[1], dtype=np.float32)[None]
-    return columns + 16 * _noise(rng, 90, 180, height) + 4 * _noise(rng, 25, 60, height)
+    bent = columns + 16 * _noise(rng, 90, 180, height) + 4 * _noise(rng, 25, 60, height)
+    # From forehead and temples it is combed back; below the ears it falls.
+    around = 2 * columns / (CELL * COLUMNS) - 1
+    side = np.sign(around) * smoothstep(np.abs(around), 0.0, 0.5) * (1 - smoothstep(np.abs(around), 0.5, 1.0))
+    run = smoothstep(
+        np.arange(height, dtype=np.float32)[:, None], 0.3 * CELL * DOME_ROWS, 1.25 * CELL * DOME_ROWS
+    )
+    # Long hair hangs more.
+    swept = SWEPT * (1 - 0.5 * smoothstep(height / CELL - DOME_ROWS, 8, 20))
+    return bent - CELL * swept * side * run
 
 
 def _pieces(rng, detail, grey, sure, bent) -> NDArray[np.float32]:

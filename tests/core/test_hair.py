@@ -7,6 +7,7 @@ from scipy import sparse
 from inversion_core.camera import Camera
 from inversion_core.refine.ears import flat_ears, hidden_ears, solved
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, STANDOFF, STEEPEST, WIDTH, build_hair
+from inversion_core.refine.hair_detail import continued
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,27 @@ def test_a_bald_head_s_layer_hugs_the_skin(model, head):
     skull = head[0][:, 1].max()
     assert bald.vertices[:, 1].max() < skull + 5 * STANDOFF
     assert full.vertices[:, 1].max() > skull + 0.05
+
+
+def test_short_hair_grows_down_before_the_ears_and_a_bald_head_s_does_not(model, head):
+    person = _silhouette(head[2], (0, 0.1, 0), 0.34)
+    short = person * (np.arange(512)[:, None] < 512 * head[2].project(head[1][[234]])[0, 1])
+    before_ears = np.isin(np.arange(WIDTH), np.round((0.5 + np.array([-83, 83]) / 360) * COLUMNS))
+    for hair, low, high in ((short, 0.7, 1.0), (np.zeros_like(person), 0.0, 0.4)):
+        unseen = _hair(model, head, person, hair).unseen.reshape(ROWS, WIDTH)[:, before_ears]
+        assert low <= unseen[DOME_ROWS + 1].min() and unseen[DOME_ROWS + 1].max() <= high
+        assert unseen[DOME_ROWS + 8 :].max() < 0.1
+
+
+def test_hair_goes_on_behind_its_outline_but_not_before_its_hairline():
+    seen, hairy = np.zeros((2, ROWS, WIDTH), np.float32)
+    middle, unseen = WIDTH // 2, np.ones((ROWS, WIDTH), np.float32)
+    seen[:, middle - 24 : middle + 25] = 1
+    hairy[:, middle + 12 : middle + 23] = 1  # at one side, thinning out at the outline
+    seen[:, middle + 8 : middle + 12] = 0  # a hairline that nobody sees
+    opacity = continued(seen > 0.5, hairy, unseen)[: DOME_ROWS - 5]
+    assert opacity[5:, middle + 9].max() < 0.5
+    assert opacity[5:, middle + 24 : middle + 30].min() > 0.9
 
 
 def test_long_hair_hangs_past_the_jaw_instead_of_drawing_in_to_the_neck(model, head):

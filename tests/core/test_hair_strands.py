@@ -6,6 +6,8 @@ import pytest
 from inversion_core.refine.hair_strands import HAIR_TEXTURE, strands, within
 
 HEIGHT = 400
+LEVEL = 345
+"""Row from which on hair falls straight."""
 
 
 def _photo(angle: float) -> np.ndarray:
@@ -22,9 +24,22 @@ def low():
 
 @pytest.mark.parametrize("angle", [0.0, 0.6, np.pi / 2])
 def test_strands_run_down_the_head_however_they_lie_in_the_photo(low, angle):
-    drawn = strands(_photo(angle), np.ones((512, 512), np.float32), low).mean(-1)[150:]
+    drawn = strands(_photo(angle), np.ones((512, 512), np.float32), low).mean(-1)[LEVEL:]
     across, down = np.abs(np.diff(drawn, axis=1)).mean(), np.abs(np.diff(drawn, axis=0)).mean()
     assert across > 3 * down
+
+
+def test_hair_at_the_sides_is_combed_back(low):
+    drawn = strands(_photo(0.0), np.ones((512, 512), np.float32), low).mean(-1)
+    rows, quarter = slice(190, 230), HAIR_TEXTURE[1] // 4
+    for middle, backward in ((quarter, -1), (3 * quarter, 1)):
+        strip = drawn[:, middle - 100 : middle + 100]
+        lower = drawn[rows.start + 12 : rows.stop + 12]
+        alike = [
+            np.corrcoef(strip[rows].ravel(), lower[:, middle - 100 + d : middle + 100 + d].ravel())[0, 1]
+            for d in range(-16, 17)
+        ]
+        assert 3 <= (np.argmax(alike) - 16) * backward <= 12
 
 
 def test_colour_and_contrast_are_the_photo_s(low):
