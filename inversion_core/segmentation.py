@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.morphology import reconstruction
 
 from inversion_core import landmark_tables as table
+from inversion_core.bare_skin import bare_skin
 from inversion_core.border import made_up
 from inversion_core.person_region import build_of, person_region
 from inversion_core.portrait import Portrait
@@ -78,13 +79,23 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
     solid = (person > 0.9) & real
     bins = _colour_bins(lab)
     skin = real & (place.depth > 0.10) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
-    hair = (place.depth < -0.10) & (place.down < -0.25) & solid
+    bare = place.bare_skin(portrait, solid)
+    top = (place.depth < -0.10) & (place.down < -0.25) & solid
+    skin, hair = skin | (bare & (place.down < 0.1)), top & ~bare
     if hair.sum() < 60:  # nothing of the head above the face: begin at the temples
         hair = (place.depth < -0.05) & (place.down < 0) & solid
     clothes = (place.down > 1.35) & solid
     # A bald head's top looks like its cheeks (measured: .88 and more; hair of any colour .76 and less).
     bald = np.clip((_colour_overlap(bins, hair * person, skin * person) - 0.77) / 0.1, 0, 1)
-    prior = place.hair_prior() - 4 * bald
+    if top.any():
+        # Fair hair may have the cheeks' colours as well, but no forehead that goes on into it.
+        bald = bald * np.clip(4 * bare[top].mean() - 0.4, 0, 1)
+        wide = cv2.morphologyEx((top & ~bare).astype(np.uint8), cv2.MORPH_OPEN, _disc(4))
+        if (
+            bare[top].mean() > 0.25 and wide.sum() < 60
+        ):  # left is only the rim, which light from behind bleaches
+            bald = 1.0
+    prior = place.hair_prior() - 4 * bald - 6 * _blur(bare, 1)
     for _ in range(3):
         like_hair, like_skin, like_clothes = (
             _colour_likelihood(bins, m * person) for m in (hair, skin, clothes)
@@ -92,7 +103,9 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         other = np.where(place.down > 0.7, np.maximum(like_skin, like_clothes - 0.7), like_skin)
         evidence = _blur(np.clip(like_hair - other, -4, 4), 1)
         likely = person / (1 + np.exp(-(prior + evidence)))
-        hair = real & (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
+        hair = (
+            real & ~bare & (likely > 0.8) & (place.down < 0.2) & ((place.depth < -0.04) | (place.down < -0.3))
+        )
         if hair.sum() < 40:
             break
         skin = skin | (real & (likely < 0.15) & (place.depth > 0) & ~place.features)
@@ -146,6 +159,16 @@ class _FacePlace:
         half = len(table.BROWS) // 2
         brows = np.maximum(_hull(points, table.BROWS[:half]), _hull(points, table.BROWS[half:]))
         self.brows = _blur(cv2.dilate(brows, _disc(2)), 1)
+
+    def bare_skin(self, portrait: Portrait, solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """True on skin that hangs together with the face's, up to where hair begins."""
+        small = cv2.resize(portrait.image, (_WORK, _WORK), interpolation=cv2.INTER_AREA)
+        face = solid & (self.depth > 0.08) & ~self.features & (self.brows < 0.05)
+        face &= (self.down > -0.4) & (self.down < 0.55)
+        # Foreheads go on upward; what is beside the face and as light as it is hair more often than skin.
+        above = (self.down < 0) & (np.abs(self.aside) < self.half_width)
+        solid = solid & (self.brows < 0.3) & (self.down < 0.6) & (above | (self.depth > 0))
+        return bare_skin(small.astype(np.float32) / 255, face & (self.down > -0.05), face, solid)
 
     def hair_prior(self) -> NDArray[np.float64]:
         """Logit of hair before any colour is seen: the head's top yes, the face hardly, the neck no."""

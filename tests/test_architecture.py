@@ -22,6 +22,7 @@ RANKS = (
         "border",
         "faces",
         "metrics",
+        "bare_skin",
         "person_region",
         "segmentation",
         "sample",
