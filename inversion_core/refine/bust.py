@@ -15,11 +15,31 @@ WIDE = 0.3
 """Share of the crop's width that neck or shoulders take at least where a photo cuts them."""
 STRIP = 24
 """Rows above the border whose clothes go on below it."""
-DRESSED = 0.35
+DRESSED = 0.3
 """Share of what is cut off that clothes are at least, or the shoulders stay bare."""
 NECKLINE = 1.3
 """Pixels that a neckline falls from column to column away from the clothes."""
-FADE = 50.0
+PASSAGE, IN_FRONT = 40.0, 14.0
+"""Pixels above the border over which the photo gives way to what goes on below, in other views and in its own."""
+CLOSING = 110.0
+"""Pixels below the border at which what is open there has closed by half."""
+LIGHT, DARKEST = (0.0, 0.55, 0.83), 0.74
+"""Direction from which the light comes there, and brightness in its shadow."""
+SUNNY = 0.3
+"""How much nearer to the face's own tone bare shoulders are than the neck."""
+ARC, ARC_FADE = (0.66, 0.36, 0.14), 0.16
+"""Half axes of the arc in which the bust ends, and the depth at which it begins, in world units; share of it over
+which the bust fades out."""
+TILT, CHEST = 0.3, 0.12
+"""How much higher it ends behind, in depths, and where in front of the body's middle that begins, in world units."""
+LOWEST = (0.455, 0.515)
+"""Canonical depths between which it does so at the latest."""
+SPREAD, BACK = 30.0, 0.36
+"""Pixels by which colours have run into one another there; widths of the photo from the body's middle whose clothes
+its back wears."""
+EDGE = 6
+"""Columns by which the person is narrower than its mask when clothes are looked at."""
+FADE = 26.0
 """Pixels below the border over which the person's outline there gives way to the model's shoulders."""
 
 
@@ -42,19 +62,35 @@ def going_on(
 
 
 def clothes_below(
-    photo: NDArray[np.float32], clothes: NDArray[np.float32], skin: NDArray[np.float32], last: int
+    photo: NDArray[np.float32],
+    clothes: NDArray[np.float32],
+    skin: NDArray[np.float32],
+    last: int,
+    middle: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """(W, 3) colours of the clothes that are cut off at row ``last``, and (W,) the row from which they cover the front
     of a column; None where there are hardly any.
 
     Args:
         photo: (H, W, 3); clothes, skin: (H, W) how likely a pixel is either; 0 beside the person.
+        middle: column of the body's middle: a side that the photo does not show is dressed as the other one.
     """
     strip = slice(max(last - STRIP, 0), last)
     total, bare = clothes[strip].sum(0), skin[strip].sum(0)
     if total.sum() < DRESSED * (total + bare).sum():
         return None
     colours = (photo[strip] * clothes[strip, :, None]).sum(0)
+    # Between the clothes the neckline; outside them the clothes go on.
+    open_neck = cv2.blur((bare > total).astype(np.float32)[None], (9, 1))[0] > 0.5
+    columns = np.arange(len(open_neck))
+    edges = np.flatnonzero(~open_neck)
+    distance = np.abs(columns[:, None] - edges[None]).min(1) if edges.size else np.zeros(len(columns))
+    shown = np.flatnonzero(total + bare > 0.5 * STRIP)
+    silent = ((columns < shown.min(initial=0)) | (columns > shown.max(initial=0)))[:, None]
+    both = np.column_stack([colours, total])
+    mirrored = np.stack([np.interp(2 * middle - columns, columns, v, 0, 0) for v in both.T], -1)
+    both = both + silent * mirrored
+    colours, total = both[:, :3], both[:, 3]
     result, left = np.zeros((photo.shape[1], 3), np.float32), np.ones(photo.shape[1], np.float32)
     for reach in (14.0, 42.0, 126.0, 378.0):
         near = cv2.GaussianBlur(total[None], (0, 0), sigmaX=reach, sigmaY=0.1)[0]
@@ -63,12 +99,39 @@ def clothes_below(
         result += colour / np.maximum(near, 1e-6)[:, None] * share[:, None]
         left = left - share
     result /= np.maximum(1 - left, 1e-6)[:, None]
-    # Between the clothes the neckline; outside them the clothes go on.
-    open_neck = cv2.blur((bare > total).astype(np.float32)[None], (9, 1))[0] > 0.5
-    columns = np.arange(len(open_neck))
-    edges = np.flatnonzero(~open_neck)
-    distance = np.abs(columns[:, None] - edges[None]).min(1) if edges.size else np.zeros(len(columns))
     return result, (last + NECKLINE * distance).astype(np.float32)
+
+
+def worn(
+    colours: NDArray[np.float32],
+    across: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    behind: NDArray[np.float32],
+    middle: float,
+) -> NDArray[np.float32]:
+    """(N, 3) what clothes of (W, 3) colours along the border look like below it.
+
+    Lapels, collars and open shirts close on the way down; behind, the body wears what it does at its sides.
+
+    Args:
+        across: (N,) columns; depth: (N,) pixels below the border; behind: (N,) share that is seen from behind.
+        middle: column of the body's middle.
+    """
+    columns = np.arange(len(colours))
+    soft = cv2.GaussianBlur(colours[None], (0, 0), sigmaX=SPREAD, sigmaY=0.1, borderType=cv2.BORDER_REPLICATE)
+    aside, depth = across - middle, np.maximum(depth, 0)
+    outward = np.maximum(np.abs(aside), BACK * len(colours))
+    left = 1 - smoothstep(aside, -SPREAD, SPREAD)
+    out = np.zeros((len(across), 3), np.float32)
+    for share, at in (
+        (1 - behind, aside * (1 + depth / CLOSING)),
+        (behind * left, -outward),
+        (behind * (1 - left), outward),
+    ):
+        far = smoothstep(depth, 0.0, CLOSING)
+        for level, weight in ((colours, share * (1 - far)), (soft[0], share * far)):
+            out += np.stack([np.interp(at + middle, columns, v) for v in level.T], -1) * weight[:, None]
+    return out
 
 
 def like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
@@ -78,29 +141,70 @@ def like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
     return (hue < 0.07) & (total[:, 0] > 0.2 * typical.sum())
 
 
-def dressed(colours, uv, below, behind, photo, masks, typical, last) -> NDArray[np.float32]:
+def _shaded_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
+    """(...) whether colours are skin's that lies in another's shadow, which is redder than in the light."""
+    total = colours.sum(-1, keepdims=True)
+    away = colours / np.maximum(total, 0.03) - typical / typical.sum()
+    red = (away[..., 0] > -0.02) & (away[..., 0] < 0.16) & (np.abs(away[..., 1:]).max(-1) < 0.14)
+    dim = (total[..., 0] > 0.12 * typical.sum()) & (total[..., 0] < 1.2 * typical.sum())
+    return red & dim & (colours[..., 1] > colours[..., 2] - 0.02)
+
+
+def dressed(colours, uv, below, normals, photo, masks, typical, last) -> NDArray[np.float32]:
     """Colours with the clothes, or the bare skin, that the photo's lower border cuts going on over neck and shoulders."""
+    behind, shade = smoothstep(-normals[:, 2], 0.0, 0.3), _shade(normals)
     # Shadows of hair on the neck are no clothes.
     near_hair = cv2.dilate(masks[..., 1], np.ones((15, 61), np.uint8))
-    person = smoothstep(masks[..., 0], 0.7, 0.95) * (1 - smoothstep(near_hair, 0.05, 0.4))
+    # Nor is what the mask's edge may have taken in of the background.
+    inner = cv2.erode(masks[..., 0], np.ones((1, 2 * EDGE + 1), np.uint8))
+    person = smoothstep(inner, 0.7, 0.95) * (1 - smoothstep(near_hair, 0.05, 0.4))
     soft = cv2.GaussianBlur(photo, (0, 0), 2)
-    bare = like_skin(soft, typical)
+    bare = like_skin(soft, typical) | _shaded_skin(soft, typical)
     hairy = masks[max(last - DEPTH_SIZE // 4, 0) : last, :, 1] > 0.9
     if hairy.sum() > 200:
         # Where hair hangs so far down, its mask may end before it does.
         hair = np.median(photo[max(last - DEPTH_SIZE // 4, 0) : last][hairy], 0)
         person = person * (np.abs(soft - hair).max(-1) > 0.15)
+    row, column = uv[:, 1] * DEPTH_SIZE, uv[:, 0] * DEPTH_SIZE
+    beside = (below > 0.5) & (np.abs(row - last) < STRIP)
+    middle = float(column[beside].mean()) if beside.any() else DEPTH_SIZE / 2
     found = clothes_below(
-        photo, (person * ~bare).astype(np.float32), (person * bare).astype(np.float32), last
+        photo, (person * ~bare).astype(np.float32), (person * bare).astype(np.float32), last, middle
     )
-    row = uv[:, 1] * DEPTH_SIZE
     if found is None:
         strip = (bare & (person > 0.5))[max(last - STRIP, 0) : last]
         if strip.sum() < 200:
             return colours
+        # A neck lies in the chin's shadow; what is below it does not.
         skin = np.median(photo[max(last - STRIP, 0) : last][strip], 0)
+        skin = (skin + SUNNY * (typical - skin)) * shade
         return colours + (skin - colours) * (below * smoothstep(row - last, -10.0, 50.0))[:, None]
-    column = np.clip(uv[:, 0] * DEPTH_SIZE, 0, DEPTH_SIZE - 1).astype(int)
-    start = found[1][column] * (1 - behind) + last * behind
-    share = below * smoothstep(row - start, -10.0, 24.0)
-    return colours + (found[0][column] - colours) * share[:, None]
+    start = found[1][np.clip(column, 0, DEPTH_SIZE - 1).astype(int)] * (1 - behind) + last * behind
+    share = below * smoothstep(row - start, -PASSAGE, 10.0)
+    wear = worn(found[0], column, row - last, behind, middle) * shade
+    return colours + (wear - colours) * share[:, None]
+
+
+def _shade(normals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 1) brightness of a body in soft light from before and above it."""
+    lit = np.clip(normals @ np.array(LIGHT, np.float32) / LIGHT[2], 0, 1)
+    return (DARKEST + (1 - DARKEST) * lit)[:, None]
+
+
+def ending(fine: NDArray[np.float32], canonical: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V,) opacity of a bust that fades out in an arc before the template's ragged end.
+
+    Args:
+        fine: (V, 3) the head in the photo's pose; canonical: (V, 3) its vertices' canonical places.
+    """
+    # Higher behind: from below one would look into it.
+    depth = TILT * np.maximum(CHEST - fine[:, 2], 0) - fine[:, 1]
+    aside, down = fine[:, 0] / ARC[0], np.maximum(depth - ARC[2], 0) / ARC[1]
+    arc = 1 - smoothstep(np.hypot(aside, down), 1 - ARC_FADE, 1.0) * (down > 0)
+    # Raised shoulders carry the template's end up with them.
+    return arc * (1 - smoothstep(-canonical[:, 1], *LOWEST))
+
+
+def shown_above(uv: NDArray[np.float32], below: NDArray[np.float32], last: int, passage: float) -> NDArray:
+    """(N,) how far the photo goes on to be shown towards its lower border, which shows as no line then."""
+    return 1 - below * (1 - smoothstep(last - uv[:, 1] * DEPTH_SIZE, 0.0, passage))

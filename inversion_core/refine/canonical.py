@@ -18,7 +18,16 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import EYES, SKIN, HeadTemplate, vertex_normals
 from inversion_core.landmark_tables import CHIN
 from inversion_core.refine.along_surface import harmonic, smoothed
-from inversion_core.refine.bust import cut_at, dressed, going_on, like_skin
+from inversion_core.refine.bust import (
+    IN_FRONT,
+    PASSAGE,
+    cut_at,
+    dressed,
+    ending,
+    going_on,
+    like_skin,
+    shown_above,
+)
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import HairLayer
 from inversion_core.refine.hair_detail import hair_detail, typical_hair
@@ -204,6 +213,10 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
         skin & ~in_mouth, smoothed(adjacency, np.minimum(trust, smoothstep(around, 0.3, 0.9)), 2), trust
     )
     trust = np.minimum(trust, straight)
+    below, last = smoothstep(uv[:, 1], chin, chin + 0.05) * skin, cut_at(masks[..., 0])
+    if last is not None:
+        trust = trust * shown_above(uv, below, last, PASSAGE)
+        straight = straight * shown_above(uv, below, last, IN_FRONT)
 
     blurred = cv2.GaussianBlur(photo, (0, 0), 1.2)
     colours = sampled(blurred, uv)
@@ -253,13 +266,11 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     attributes[:, UV], attributes[:, WEIGHT] = uv, trust
     attributes[:, MIRROR_UV], attributes[:, MIRROR_WEIGHT] = uv[mirror], mirror_weight
     attributes[:, GAIN], attributes[:, COLOUR] = gain, base
-    below = smoothstep(uv[:, 1], chin, chin + 0.05) * skin
     # The model's neck and shoulders are carved to the person's outline, which goes on past the frame as it ends there.
-    body, last, taken_over = masks[..., 0], cut_at(masks[..., 0]), 0.0
+    body, taken_over = masks[..., 0], 0.0
     if last is not None:
         body, taken_over = going_on(body, uv, last)
-        behind = smoothstep(-normals[:, 2], 0.0, 0.3)
-        attributes[:, COLOUR] = dressed(base, uv, below, behind, photo, masks, typical, last)
+        attributes[:, COLOUR] = dressed(base, uv, below, normals, photo, masks, typical, last)
     nearby = sampled(cv2.GaussianBlur(body, (0, 0), 8)[..., None], uv)[:, 0]
     carved = (1 - smoothstep(nearby, 0.15, 0.5)) * (1 - taken_over)
     attributes[:, OPACITY] = 1 - below * carved
@@ -269,6 +280,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     # An edge sharper than the mesh would show its triangles.
     soft = smoothed(adjacency, attributes[:, OPACITY], 6)
     attributes[:, OPACITY] += below * (soft - attributes[:, OPACITY])
+    attributes[:, OPACITY] *= np.where(skin, ending(fine, template.canonical), 1)
     # What the photo's own view shows of eyes and mouth is the photo, lids and lips before them included.
     attributes[:, SEEN_STRAIGHT] = np.where(inner, 1.0, np.maximum(straight, trust))
     return Layer(fine, template.faces, attributes)

@@ -20,7 +20,7 @@ NECK, CLEAR = 0.10, 0.20
 """Canonical distances from the middle at which a shoulder begins to move and moves freely."""
 THROAT, CHEST = 0.18, 0.28
 """Canonical depths below the middle of the head for the same."""
-BASE, END = 0.44, 0.60
+BASE, END = 0.36, 0.48
 """Canonical depths below the middle of the head between which the body comes to rest again."""
 HIGHEST, LOWEST = 0.24, 0.08
 """World units by which shoulders can be raised and lowered."""

@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 
-from inversion_core.refine.bust import FADE, NECKLINE, STRIP, clothes_below, cut_at, going_on
+from inversion_core.refine.bust import (
+    BACK,
+    CLOSING,
+    FADE,
+    NECKLINE,
+    PASSAGE,
+    STRIP,
+    clothes_below,
+    cut_at,
+    dressed,
+    ending,
+    going_on,
+    shown_above,
+    worn,
+)
 
 SIZE = 512
 
@@ -42,7 +56,7 @@ def test_clothes_keep_their_colours_and_leave_a_neckline_between():
     skin[:, 216:296] = 1
     clothes = np.zeros_like(skin)
     clothes[:, 60:216] = clothes[:, 296:450] = 1
-    colours, start = clothes_below(photo, clothes, skin, 500)
+    colours, start = clothes_below(photo, clothes, skin, 500, 256.0)
     assert np.allclose(colours[100], (0.8, 0.1, 0.1), atol=0.02)
     assert np.allclose(colours[10], (0.8, 0.1, 0.1), atol=0.05)  # beside the person as at its edge
     assert np.allclose(colours[400], (0.1, 0.1, 0.8), atol=0.02)
@@ -56,4 +70,60 @@ def test_bare_shoulders_stay_bare():
     clothes = np.zeros_like(skin)
     clothes[500 - STRIP : 500, :40] = 1
     skin[:, :40] = 0
-    assert clothes_below(np.full((SIZE, SIZE, 3), 0.5, np.float32), clothes, skin, 500) is None
+    assert clothes_below(np.full((SIZE, SIZE, 3), 0.5, np.float32), clothes, skin, 500, 256.0) is None
+
+
+def test_a_side_that_the_photo_does_not_show_is_dressed_as_the_other():
+    photo = np.zeros((SIZE, SIZE, 3), np.float32)
+    photo[:, :100], photo[:, 100:] = (0.1, 0.1, 0.1), (0.3, 0.5, 0.9)  # a jacket, and the shirt under it
+    clothes, nothing = np.zeros((2, SIZE, SIZE), np.float32)
+    clothes[:, :300] = 1
+    colours, _ = clothes_below(photo, clothes, nothing, 500, 250.0)
+    assert np.allclose(colours[290], (0.3, 0.5, 0.9), atol=0.02)
+    assert np.allclose(colours[480], (0.1, 0.1, 0.1), atol=0.02)
+
+
+def test_what_is_open_closes_on_the_way_down_and_the_back_wears_the_sides():
+    colours = np.zeros((SIZE, 3), np.float32)
+    colours[206:306] = 1  # a white shirt in a black jacket
+    across, depth = np.array([256, 300, 300, 256], np.float32), np.array([0, 0, CLOSING, 0], np.float32)
+    behind = np.array([0, 0, 0, 1], np.float32)
+    seen = worn(colours, across, depth, behind, 256.0)
+    assert BACK * SIZE > 50
+    assert np.allclose(seen[0], 1) and np.allclose(seen[1], 1)
+    assert seen[2].max() < 0.2 and seen[3].max() < 1e-5
+
+
+def test_a_neck_in_the_chin_s_shadow_is_no_clothes():
+    typical = np.array([0.8, 0.6, 0.5])
+    photo = np.full((SIZE, SIZE, 3), (0.4, 0.2, 0.14), np.float32)  # redder and darker
+    masks = np.zeros((SIZE, SIZE, 2), np.float32)
+    masks[..., 0] = 1
+    uv = np.array([[0.5, 0.5], [0.5, 1.3]], np.float32)
+    normals = np.array([[0, 0, 1], [0, 0, 1]], np.float32)
+    base = np.full((2, 3), 0.25)
+    result = dressed(base, uv, np.ones(2), normals, photo, masks, typical, 500)
+    assert np.allclose(result[0], base[0])
+    hue = result[1] / result[1].sum()
+    assert result[1].sum() > photo[0, 0].sum()  # below, the shadow ends
+    assert typical[0] / typical.sum() < hue[0] < 0.4 / 0.74
+
+
+def test_the_photo_ends_softly_above_its_border_and_not_on_the_face():
+    rows = np.array([500, 500 - PASSAGE / 2, 500 - PASSAGE, 400], np.float32) / SIZE
+    uv = np.stack([np.full(4, 0.5), rows], 1).astype(np.float32)
+    assert np.allclose(shown_above(uv, np.ones(4), 500, PASSAGE), [0, 0.5, 1, 1], atol=1e-3)
+    assert np.allclose(shown_above(uv, np.zeros(4), 500, PASSAGE), 1)
+
+
+def test_the_bust_ends_in_an_arc_that_rises_to_the_sides_and_behind():
+    depths = np.linspace(0, -0.6, 601)
+
+    def end(x, z):
+        places = np.stack([np.full(601, x), depths, np.full(601, z)], 1).astype(np.float32)
+        opacity = ending(places, places)
+        assert (np.diff(opacity) <= 1e-6).all() and opacity[0] == 1 and opacity[-1] == 0
+        return -depths[np.argmax(opacity < 0.5)]
+
+    assert end(0.0, 0.15) > end(0.3, 0.15) > end(0.5, 0.15) > 0.2
+    assert end(0.0, 0.15) > end(0.0, -0.2) > 0.2
