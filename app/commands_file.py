@@ -125,7 +125,13 @@ class FileCommands(QObject):
             self.controller.export_sheet(path)
 
     def do_batch(self) -> None:
+        self.convert(None)
+
+    def convert(self, folder: Path | None) -> None:
+        """Ask how a folder of photos is to be converted, and start."""
         dialog = BatchDialog(self.files.settings, self.window)
+        if folder is not None:
+            dialog.take(folder)
         if dialog.exec():
             dialog.remember()
             self.controller.run_batch(dialog.folder, dialog.out, dialog.options)

@@ -102,6 +102,12 @@ class BatchDialog(QDialog):
             views=self.views.isChecked(), mesh=self.mesh.currentData(), again=self.again.isChecked()
         )
 
+    def take(self, folder: Path) -> None:
+        """Convert this folder, into one beside it unless another was chosen by hand."""
+        if self.target.text() in ("", str(_beside(self.folder))):
+            self.target.setText(str(_beside(folder)))
+        self.source.setText(str(folder))
+
     def remember(self) -> None:
         """Keep the choices for the next folder."""
         record = {"source": self.source.text(), "target": self.target.text()}
@@ -125,14 +131,16 @@ class BatchDialog(QDialog):
     def _browse_source(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder of photos"), self.source.text())
         if chosen:
-            self.source.setText(chosen)
-            if not self.target.text():
-                self.target.setText(str(Path(chosen).with_name(f"{Path(chosen).name}-facet")))
+            self.take(Path(chosen))
 
     def _browse_target(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Folder for the results"), self.target.text())
         if chosen:
             self.target.setText(chosen)
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-facet") if folder.name else folder
 
 
 class BatchResultDialog(QDialog):

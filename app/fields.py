@@ -1,18 +1,35 @@
-"""Number fields with room at their left, and forms whose labels stand in the middle of their rows."""
+"""Fields with room at their left that leave the wheel to the panel, and forms with labels in the middle of rows."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from PySide6.QtWidgets import QAbstractSpinBox, QFormLayout
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QAbstractSpinBox, QFormLayout, QWidget
 
 Box = TypeVar("Box", bound=QAbstractSpinBox)
+Widget = TypeVar("Widget", bound=QWidget)
 
 
 def roomy(box: Box) -> Box:
     """The field itself, its text set in; style sheets cannot pad what lies inside a spin box."""
     box.lineEdit().setTextMargins(6, 0, 0, 0)
     return box
+
+
+class _Unscrolled(QObject):
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def unscrolled(widget: Widget) -> Widget:
+    """The field itself; the wheel changes it only while it has the focus, and scrolls what it lies in otherwise."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_Unscrolled(widget))
+    return widget
 
 
 def level(form: QFormLayout) -> QFormLayout:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QColorDialog, QHBoxLayout, QSlider, QToolButton, Q
 from app.view3d import View3D
 
 SWATCHES = ("#a02038", "#d9b26a", "#7a3018", "#2a1c14", "#a8714a", "#5078a0")
-"""Lips, fair, red and dark hair, tanned skin, eyes."""
 SIZES = (5, 120)
 """Of the brush's radius, in thousandths of the viewport's shorter side."""
 
@@ -31,13 +30,22 @@ class PaintBar(QWidget):
         self.well.clicked.connect(self._on_well)
         row.addWidget(self.well)
         self.swatches = []
-        for name in SWATCHES:
+        meant = (
+            self.tr("Red lips"),
+            self.tr("Fair hair"),
+            self.tr("Red hair"),
+            self.tr("Dark hair"),
+            self.tr("Tanned skin"),
+            self.tr("Blue eyes"),
+        )
+        for name, tip in zip(SWATCHES, meant, strict=True):
             swatch = QToolButton()
             swatch.setAutoRaise(True)
             swatch.setIconSize(QSize(12, 12))
             swatch.setFixedSize(18, 20)
             swatch.setIcon(_filled(QColor(name), QSize(12, 12)))
-            swatch.setToolTip(name)
+            swatch.setToolTip(tip)
+            swatch.setAccessibleName(tip)
             swatch.setProperty("colour", name)
             swatch.clicked.connect(self._on_swatch)
             self.swatches.append(swatch)

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.fields import unscrolled
 from app.icons import icon
 from app.session import Session
 from app.theme import Theme
@@ -152,14 +153,13 @@ class Row(QWidget):
         self.label = QLabel(slider.label)
         self.label.setFixedWidth(112)
         self.track = Track(slider, theme)
-        self.field = QDoubleSpinBox()
+        self.field = unscrolled(QDoubleSpinBox())
         self.field.setObjectName("value")
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.field.setDecimals(2)
         self.field.setSingleStep(0.01)
         self.field.setKeyboardTracking(False)
         self.field.setFixedWidth(54)
-        self.field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         span = slider.maximum - slider.minimum
         low = slider.minimum - HARD_MARGIN * span
         self.field.setRange(low, slider.maximum + HARD_MARGIN * span)
@@ -172,7 +172,7 @@ class Row(QWidget):
         self.lock.setToolTip(self.tr("Lock: presets, random faces and resets leave it alone"))
         self.lock.setAccessibleName(self.tr("Lock {label}").format(label=slider.label))
         self.label.setBuddy(self.track)
-        for part in (self.label, self.track):
+        for part in (self.label, self.track, self.field):
             part.setToolTip(slider.tooltip)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(14, 0, 8, 0)
@@ -204,7 +204,8 @@ class Row(QWidget):
         self._quiet = False
 
     def reset(self) -> None:
-        self.moved.emit(self.slider.name, self.slider.default, False)
+        if not self.lock.isChecked():
+            self.moved.emit(self.slider.name, self.slider.default, False)
 
     def mouseDoubleClickEvent(self, _event) -> None:
         self.reset()
@@ -223,6 +224,8 @@ class Row(QWidget):
         self.lock_asked.emit(self.slider.name, locked)
 
     def _menu(self, at) -> None:
+        if self.lock.isChecked():
+            return
         menu = QMenu(self)
         menu.addAction(self.tr("Reset"), self.reset)
         menu.addAction(self.tr("Minimum"), lambda: self.field.setValue(self.slider.minimum))
@@ -303,8 +306,14 @@ class AttributePanel(QWidget):
         self._stack = QVBoxLayout(self._list)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.setSpacing(0)
+        self._none = QLabel(self.tr("No attribute has this name"))
+        self._none.setObjectName("muted")
+        self._none.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._none.setVisible(False)
+        self._stack.addWidget(self._none)
         self._stack.addStretch(1)
         scroll = QScrollArea()
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setObjectName("panel")
         scroll.setWidgetResizable(True)
         scroll.setWidget(self._list)
@@ -323,7 +332,8 @@ class AttributePanel(QWidget):
         self.setEnabled(session.inversion is not None)
 
     def build(self) -> None:
-        """Make the rows of the session's sliders."""
+        """Make the rows of the session's sliders; groups stay folded, and what was searched for stays chosen."""
+        folded = {name for name, group in self.groups.items() if not group.heading.isChecked()}
         for group in self.groups.values():
             self._stack.removeWidget(group)
             group.deleteLater()
@@ -334,12 +344,26 @@ class AttributePanel(QWidget):
                 group = self.groups[slider.group] = Group(slider.group.replace("_", " ").capitalize())
                 self._stack.insertWidget(self._stack.count() - 1, group)
             row = Row(slider, self.theme)
+            row.lock.setChecked(slider.name in self.session.locked)
             group.add(row)
             row.moved.connect(self._on_moved)
             row.released.connect(self._on_released)
             row.lock_asked.connect(self.session.set_locked)
             self.rows[slider.name] = row
+        self._order_focus()
+        self._filter(self.search.text())
+        for name in folded & set(self.groups):
+            self.groups[name].set_open(False)
         self.refresh()
+
+    def _order_focus(self) -> None:
+        """From the search field down, row by row; Qt puts rows that are made later behind everything else."""
+        before: QWidget = self.search
+        for group in self.groups.values():
+            parts = [part for row in group.rows for part in (row.track, row.field, row.lock)]
+            for part in (group.heading, *parts):
+                QWidget.setTabOrder(before, part)
+                before = part
 
     def refresh(self) -> None:
         """Show the session's moves."""
@@ -374,3 +398,4 @@ class AttributePanel(QWidget):
             group.setVisible(found > 0)
             if words:
                 group.set_open(True)
+        self._none.setVisible(bool(words) and all(group.isHidden() for group in self.groups.values()))

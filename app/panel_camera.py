@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import roomy
+from app.fields import roomy, unscrolled
 from app.orbit import FIELD_RANGE, ZOOM_RANGE, field_of
 from app.pictures import Look
 from app.session import Session
@@ -40,7 +40,8 @@ class CameraPanel(QWidget):
         self.session = session
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.look = QComboBox()
+        self.look = unscrolled(QComboBox())
+        self.look.setToolTip(self.tr("What the viewport shows of the head"))
         self.look.setAccessibleName(self.tr("What is shown"))
         for look, text in (
             (Look.PHOTO, self.tr("Photo")),
@@ -57,6 +58,10 @@ class CameraPanel(QWidget):
         low, high = np.degrees(FIELD_RANGE)
         self.field = self._field(self.tr("Field of view"), low, high, "°", 1)
         self.focal = self._field(self.tr("Focal length"), *FOCAL_RANGE, " mm", 0)
+        self.yaw.setToolTip(self.tr("How far round the head; positive shows its own left side"))
+        self.pitch.setToolTip(self.tr("From above or below; positive looks down on the head"))
+        self.zoom.setToolTip(self.tr("Size of the head; 100 % is the photo's"))
+        self.field.setToolTip(self.tr("Wide fields exaggerate what is near; the head keeps its size"))
         self.focal.setToolTip(self.tr("Of a lens on 36 × 24 mm film with this field of view"))
         self.lamp_yaw = self._lamp(self.tr("Lamp, left to right"), -90, 90, -35)
         self.lamp_pitch = self._lamp(self.tr("Lamp, down to up"), -60, 80, 28)
@@ -84,8 +89,13 @@ class CameraPanel(QWidget):
                 self._lamp_labels.append(label)
         views = QHBoxLayout()
         views.setSpacing(6)
-        for text, yaw in ((self.tr("Front"), 0), (self.tr("3/4"), 40), (self.tr("Profile"), 75)):
+        for text, tip, yaw in (
+            (self.tr("Front"), self.tr("Straight from the front"), 0),
+            (self.tr("3/4"), self.tr("Three-quarter view"), 40),
+            (self.tr("Profile"), self.tr("From the side"), 75),
+        ):
             button = QPushButton(text)
+            button.setToolTip(tip)
             button.setProperty("yaw", yaw)
             button.setObjectName("compact")
             button.clicked.connect(self._on_named)
@@ -137,7 +147,7 @@ class CameraPanel(QWidget):
             blocker.unblock()
 
     def _field(self, name: str, low: float, high: float, unit: str, decimals: int) -> QDoubleSpinBox:
-        box = roomy(QDoubleSpinBox())
+        box = unscrolled(roomy(QDoubleSpinBox()))
         box.setRange(low, high)
         box.setDecimals(decimals)
         box.setSuffix(unit)
@@ -146,7 +156,8 @@ class CameraPanel(QWidget):
         return box
 
     def _lamp(self, name: str, low: int, high: int, value: int) -> QSlider:
-        slider = QSlider(Qt.Orientation.Horizontal)
+        slider = unscrolled(QSlider(Qt.Orientation.Horizontal))
+        slider.setToolTip(name)
         slider.setRange(low, high)
         slider.setValue(value)
         slider.setAccessibleName(name)

@@ -54,6 +54,7 @@ class PresetPanel(QWidget):
         self.strength.setRange(0, 150)
         self.strength.setValue(100)
         self.strength.setAccessibleName(self.tr("Strength"))
+        self.strength.setToolTip(self.tr("How much of the chosen preset is applied"))
         self.percent = QLabel("100 %")
         self.percent.setFixedWidth(48)
         self.percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

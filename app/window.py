@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QMainWindow, QStackedWidget
 
 from app import dialog_help
@@ -321,10 +322,16 @@ class MainWindow(QMainWindow):
         files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if files:
             event.acceptProposedAction()
-            if are_model_files(files):
-                self.model_commands.add([Path(name) for name in files])
-            else:
-                self.open(files[0])
+            # Whoever gave the files waits until this returns, and questions may follow.
+            QTimer.singleShot(0, lambda: self._take_dropped(files))
+
+    def _take_dropped(self, files: list[str]) -> None:
+        if are_model_files(files):
+            self.model_commands.add([Path(name) for name in files])
+        elif len(files) == 1 and Path(files[0]).is_dir():
+            self.file_commands.convert(Path(files[0]))
+        else:
+            self.open(files[0])
 
     def closeEvent(self, event) -> None:
         if not self._may_replace():

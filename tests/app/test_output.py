@@ -171,6 +171,28 @@ def official(engine, tmp_path):
     return paths
 
 
+def test_a_dropped_folder_is_offered_for_conversion(qtbot, window, tmp_path, monkeypatch):
+    asked = []
+
+    def decline(dialog):
+        asked.append((dialog.folder, dialog.out))
+        return 0
+
+    monkeypatch.setattr("app.commands_file.BatchDialog.exec", decline)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        drop(window, tmp_path / name)
+        qtbot.waitUntil(lambda name=name: bool(asked) and asked[-1][0].name == name)
+    assert asked == [(tmp_path / name, tmp_path / f"{name}-facet") for name in ("one", "two")]
+    dialog = BatchDialog(window.settings, window)
+    dialog.take(tmp_path / "one")
+    dialog.take(tmp_path / "two")
+    assert dialog.out == tmp_path / "two-facet"
+    dialog.target.setText(str(tmp_path / "mine"))
+    dialog.take(tmp_path / "one")
+    assert dialog.out == tmp_path / "mine"
+
+
 def test_dropped_official_files_become_a_model(qtbot, opened, engine, official, settings):
     moved = opened.session.inversion
     drop(opened, *official[:2])

@@ -487,3 +487,56 @@ def test_refusals_of_the_command_line(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("app.system_check.missing_packages", lambda **_: ["libegl1"])
     with pytest.raises(MissingResource, match="apt-get install libegl1"):
         check_system()
+
+
+def test_locks_searches_and_folds_outlive_another_theme(qtbot, opened):
+    opened.attributes.rows["age"].lock.setChecked(True)
+    opened.attributes.search.setText("smile")
+    opened.attributes.groups["expression"].set_open(False)
+    opened.do_light_theme()
+    rows, groups = opened.attributes.rows, opened.attributes.groups
+    assert rows["age"].lock.isChecked() and not rows["age"].track.isEnabled()
+    assert not rows["blink"].isVisibleTo(groups["expression"].body) and groups["shape"].isHidden()
+    assert not groups["expression"].heading.isChecked()
+    opened.session.set_move("age", 0.5)
+    rows["age"].reset()
+    assert opened.session.moves["age"] == 0.5
+    opened.attributes.search.setText("nothing like it")
+    assert opened.attributes._none.isVisibleTo(opened.attributes)
+
+
+def test_the_keyboard_goes_from_the_search_field_to_the_sliders(opened):
+    order, part = [], opened.attributes.search
+    for _ in range(8):
+        part = part.nextInFocusChain()
+        order.append(part)
+    row = opened.attributes.rows["smile"]
+    steps = [order.index(part) for part in (row.track, row.field, row.lock)]
+    assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("name", ["yaw", "look"])
+def test_scrolling_a_panel_turns_no_field_under_the_mouse(qtbot, opened, name):
+    def turned(widget):
+        before = widget.value() if name == "yaw" else widget.currentIndex()
+        at = QPointF(widget.rect().center())
+        event = QWheelEvent(
+            at,
+            QPointF(widget.mapToGlobal(at.toPoint())),
+            QPoint(),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(widget, event)
+        return (widget.value() if name == "yaw" else widget.currentIndex()) != before
+
+    widget = getattr(opened.camera, name)
+    opened.viewport.setFocus()
+    assert not turned(widget)
+    opened.activateWindow()
+    widget.setFocus()
+    qtbot.waitUntil(widget.hasFocus)
+    assert turned(widget)
