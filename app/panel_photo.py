@@ -30,6 +30,8 @@ HANDLES = (33, 133, 362, 263, NOSE_TIP, MOUTH_RIGHT, MOUTH_LEFT, 13, CHIN, 234, 
 """Landmarks that can be dragged: eye corners, nose, mouth, chin, cheeks, jaw, brows, forehead."""
 GROUP_SIZE = 1024
 """Pixels a side at which a whole photo is shown."""
+LONGEST = 200
+"""Pixels that a photo's name may take."""
 REACH = 0.07
 """How far a dragged landmark takes its neighbours along, in shares of the crop's side."""
 
@@ -268,7 +270,10 @@ class PhotoPanel(QWidget):
             return
         # Whole numbers have no negative zero.
         yaw, pitch = (round(angle) for angle in np.degrees(portrait.camera.angles).tolist())
-        parts = [portrait.name, self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch)]
+        # A label is never narrower than its longest word, and no panel than its labels.
+        name = self.fontMetrics().elidedText(portrait.name, Qt.TextElideMode.ElideMiddle, LONGEST)
+        self.scores.setToolTip(portrait.name if name != portrait.name else "")
+        parts = [name, self.tr("turned {yaw:+.0f}°, {pitch:+.0f}°").format(yaw=yaw, pitch=pitch)]
         if "iou" in inversion.scores:
             parts.append(self.tr("outline {share:.0f} %").format(share=inversion.scores["iou"] * 100))
         if portrait.marks is not None:

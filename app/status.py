@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWi
 from app.activities import Activity
 from app.frames import Frame
 
-LONGEST = 300
+LONGEST = 220
 """Pixels that what is being done may take."""
 
 
@@ -27,7 +27,6 @@ class Status(QStatusBar):
         self.stop.setFlat(True)
         self.model = QLabel()
         self.figures = QLabel()
-        self.figures.setMinimumWidth(250)
         self.figures.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         for widget in (self.work, self.bar, self.stop):
             self.addWidget(widget)

@@ -1,9 +1,14 @@
 """The page before a portrait is open, in windows of any width."""
 
+import time
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import QPoint
 from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication
 
+from app.activities import Activity
 from app.welcome import ROW, WelcomePage
 
 
@@ -25,3 +30,17 @@ def test_the_window_fits_small_screens(window):
     window.welcome.show_files([(f"{i}.facet", f"head {i}", QPixmap(8, 8)) for i in range(8)])
     window.resize(1024, 700)
     assert (window.width(), window.height()) == (1024, 700)
+
+
+def test_long_names_push_no_edge(qtbot, window, tmp_path):
+    before = window.minimumSizeHint().width()
+    photo = tmp_path / ("a_photo_with_a_name_that_nobody_ought_to_give" * 4 + ".jpg")
+    photo.write_bytes(b"a face")
+    window.open(str(photo))
+    qtbot.waitUntil(lambda: window.session.inversion is not None, timeout=10_000)
+    assert photo.name not in window.photo.scores.text() and window.photo.scores.toolTip() == photo.name
+    activity = Activity("photo", f"Opening {photo.name}", note="carrying colours over the skin")
+    window.status.show_activity(replace(activity, fraction=0.3, started=time.monotonic() - 9))
+    assert window.status.work.toolTip() == activity.doing
+    QApplication.processEvents()
+    assert window.minimumSizeHint().width() == before <= 1024
