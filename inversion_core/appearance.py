@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.generators.template import SKIN, HeadTemplate, vertex_normals
+from inversion_core.refine.bust import unlike_skin
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.layer import COLOUR, SEEN_STRAIGHT, UV, WEIGHT, sampled
@@ -21,6 +22,8 @@ LIGHTER_SKIN = np.array([1.13, 1.17, 1.20], np.float32)
 LIGHT_HAIR = np.array([0.86, 0.74, 0.55], np.float32)
 DARK_HAIR = np.array([0.07, 0.055, 0.05], np.float32)
 """sRGB hair that hair_lightness +1 and -1 lead towards."""
+BODY = (0.18, 0.22)
+"""Canonical depths below the middle of the head, at the chin, between which there may be clothes."""
 GREY_HAIR = np.array([0.74, 0.73, 0.71], np.float32)
 
 
@@ -78,6 +81,18 @@ def load_ageing(path: Path, template: HeadTemplate) -> NDArray[np.float32]:
     return np.where((template.part == SKIN)[:, None], ratio[y, x], 1).astype(np.float32)
 
 
+def clothes_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
+    """(V,) how much of a vertex's colour is that of clothes on neck and body."""
+    unlike = unlike_skin(detail.head.attributes[:, COLOUR], detail.skin_colour)
+    return unlike * smoothstep(-template.canonical[:, 1], *BODY) * (template.part == SKIN)
+
+
+def shell_factors(detail: PhotoDetail, skin: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 3) factors on the shell's colours when bare skin, which may show between clothes, has (3,) ``skin``."""
+    bare = 1 - unlike_skin(detail.shell.attributes[:, COLOUR], detail.skin_colour)[:, None]
+    return (1 + bare * (skin - 1)).astype(np.float32)
+
+
 def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float32]:
     """(V,) how much of a vertex's colour is hair: by the photo's mask where it shows, by growth elsewhere."""
     uv = detail.head.attributes[:, UV]
@@ -100,7 +115,7 @@ def colour_factors(
         return np.ones((len(template.part), 3), np.float32), np.ones(3, np.float32), np.ones(3, np.float32)
     skin = ((template.part == SKIN) & (template.interior < 0.75)).astype(np.float32)
     hairy = hair_share(template, detail)
-    bare = (skin * (1 - hairy))[:, None]
+    bare = (skin * (1 - hairy) * (1 - clothes_share(template, detail)))[:, None]
     head = np.ones((len(skin), 3), np.float32)
     target = DARKER_SKIN if tone > 0 else LIGHTER_SKIN
     # What is light already has less room: a full step would burn it out.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inversion_core.appearance import colour_factors, estimate_light, load_ageing, relit
+from inversion_core.appearance import colour_factors, estimate_light, load_ageing, relit, shell_factors
 from inversion_core.border import made_up
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
@@ -348,7 +348,7 @@ class BundledModel:
             behind=template.behind,
             light=light,
             hair_light=hair_light,
-            shell_light=np.ones((len(detail.shell.vertices), 3), np.float32),
+            shell_light=shell_factors(detail, skin),
             skin_light=skin,
             coarse=coarse,
             model=self,

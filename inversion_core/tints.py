@@ -18,6 +18,7 @@ from inversion_core.generators.head import Head
 from inversion_core.generators.template import EYES, SKIN, TEETH, HeadTemplate
 from inversion_core.landmark_tables import BROWS, CHIN, LEFT_IRIS, RIGHT_IRIS
 from inversion_core.refine.along_surface import smoothed
+from inversion_core.refine.bust import unlike_skin
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.layer import COLOUR, SEEN_STRAIGHT, UV, sampled
@@ -144,7 +145,11 @@ def parts_of(
     chin = float(landmarks[CHIN, 1])
     shares = np.zeros((len(skin), len(PARTS)), np.float32)
     hair = hair_share(template, detail) * skin * (template.interior < 0.75)
-    dressed = _unlike_skin(detail, attributes) * smoothstep(attributes[:, UV][:, 1], chin, chin + 0.04) * skin
+    dressed = (
+        unlike_skin(attributes[:, COLOUR], detail.skin_colour)
+        * smoothstep(attributes[:, UV][:, 1], chin, chin + 0.04)
+        * skin
+    )
     dressed = dressed * (1 - hair)
     left = 1 - hair - dressed
     on_skin = skin * (template.interior < 0.25)
@@ -158,7 +163,7 @@ def parts_of(
     shares[:] = np.stack(columns, 1)
     shell = np.zeros((len(detail.shell.vertices), len(PARTS)), np.float32)
     if len(shell):
-        shell[:, PARTS.index("clothes")] = _unlike_skin(detail, detail.shell.attributes)
+        shell[:, PARTS.index("clothes")] = unlike_skin(detail.shell.attributes[:, COLOUR], detail.skin_colour)
         shell[:, PARTS.index("skin")] = 1 - shell[:, PARTS.index("clothes")]
     return shares, shell
 
@@ -248,11 +253,3 @@ def _near_lips(template: HeadTemplate) -> NDArray[np.float32]:
     ring = template.landmarks(template.mean)[list(OUTER_LIPS)]
     low, high = ring.min(0) - 0.004, ring.max(0) + 0.004
     return ((mean[:, :2] > low[:2]) & (mean[:, :2] < high[:2])).all(1) * (mean[:, 2] > low[2] - 0.02)
-
-
-def _unlike_skin(detail: PhotoDetail, attributes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N,) in [0, 1] how little a layer's colours have the skin's hue."""
-    colours, typical = attributes[:, COLOUR], detail.skin_colour
-    hue = colours / np.maximum(colours.sum(1, keepdims=True), 0.03) - typical / typical.sum()
-    dark = 1 - smoothstep(colours.sum(1) / typical.sum(), 0.18, 0.33)
-    return np.maximum(smoothstep(np.abs(hue).max(1), 0.04, 0.08), dark).astype(np.float32)

@@ -141,6 +141,18 @@ def like_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
     return (hue < 0.07) & (total[:, 0] > 0.2 * typical.sum())
 
 
+def unlike_skin(colours: NDArray[np.float32], typical: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) in [0, 1] how little (N, 3) colours have the hue of skin, be it in the light or in shadow."""
+    total = colours.sum(-1)
+    away = colours / np.maximum(total, 0.03)[..., None] - typical / typical.sum()
+    dark = 1 - smoothstep(total / typical.sum(), 0.18, 0.33)
+    shaded = smoothstep(away[..., 0], -0.03, -0.01) * (1 - smoothstep(away[..., 0], 0.18, 0.26))
+    shaded = shaded * smoothstep(colours[..., 1] - colours[..., 2], -0.02, 0.0)
+    shaded = shaded * smoothstep(total / typical.sum(), 0.12, 0.25)
+    unlike = np.maximum(smoothstep(np.abs(away).max(-1), 0.04, 0.08), dark)
+    return (unlike * (1 - shaded)).astype(np.float32)
+
+
 def _shaded_skin(colours: NDArray, typical: NDArray) -> NDArray[np.bool_]:
     """(...) whether colours are skin's that lies in another's shadow, which is redder than in the light."""
     total = colours.sum(-1, keepdims=True)

@@ -16,6 +16,7 @@ from inversion_core.refine.bust import (
     ending,
     going_on,
     shown_above,
+    unlike_skin,
     worn,
 )
 
@@ -127,3 +128,11 @@ def test_the_bust_ends_in_an_arc_that_rises_to_the_sides_and_behind():
 
     assert end(0.0, 0.15) > end(0.3, 0.15) > end(0.5, 0.15) > 0.2
     assert end(0.0, 0.15) > end(0.0, -0.2) > 0.2
+
+
+def test_skin_in_light_and_in_shadow_is_told_from_clothes():
+    typical = np.array([0.8, 0.6, 0.5])
+    like = np.array([typical, 0.6 * typical, (0.4, 0.22, 0.15)], np.float32)
+    unlike = np.array([(0.9, 0.9, 0.92), (0.1, 0.1, 0.3), (0.05, 0.05, 0.05), (0.3, 0.3, 0.28)], np.float32)
+    assert unlike_skin(like, typical).max() < 0.05
+    assert unlike_skin(unlike, typical).min() > 0.95
