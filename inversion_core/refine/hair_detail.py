@@ -10,7 +10,7 @@ from inversion_core.camera import Camera
 from inversion_core.generators.template import HeadTemplate, vertex_normals
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import COLUMNS, DOME_ROWS, ROWS, WIDTH, HairLayer, sideburns
-from inversion_core.refine.hair_strands import CELL, HAIR_TEXTURE, strands
+from inversion_core.refine.hair_strands import CELL, HAIR_TEXTURE, LONG, strands
 from inversion_core.refine.layer import (
     CHANNELS,
     COLOUR,
@@ -136,6 +136,10 @@ def _ragged(opacity: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[
     noise = cv2.GaussianBlur(np.tile(noise, 3)[None], (0, 0), 0.7)[0, COLUMNS : COLUMNS + WIDTH]
     rows, columns = np.indices(opacity.shape, np.float32)
     ends = smoothstep(rows - DOME_ROWS, -6.0, 4.0)
+    # At the nape short hair thins out instead.
+    lowest = np.flatnonzero((opacity > 0.5).any(1)).max(initial=0) - DOME_ROWS
+    nape = smoothstep(np.abs(columns / COLUMNS - 0.5), 0.3, 0.36)
+    ends = ends * (1 - nape * (1 - smoothstep(float(lowest), *LONG)))
     shifted = cv2.remap(
         opacity, columns, rows + 1.7 * np.maximum(noise / noise.std(), 0) * ends, cv2.INTER_LINEAR
     )

@@ -23,8 +23,11 @@ CELL = 8
 HAIR_TEXTURE = (CELL * ROWS, CELL * WIDTH)
 PIECE = (150, CELL * COLUMNS / 29)
 """Texels down and across of a piece; a whole number of them goes round the head."""
-STRETCH = 2.0
-"""How much longer a piece is on the head than in the photo: strands that nobody sees begin and end less often."""
+STRETCH = (1.5, 2.0)
+"""How much longer a piece is on the head than in the photo, in short and long hair: strands that nobody sees begin and
+end less often."""
+LONG = (8, 20)
+"""Rows below the ears that hair reaches from short to long."""
 LATTICES = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.25), (0.5, 0.75))
 FINE, LOCK, BROAD = 8.0, 8.0, 22.0
 """Pixels of blur that part the photo's fine detail from the rest, and its locks from broader light and shade."""
@@ -103,7 +106,7 @@ def _bent(rng: np.random.Generator, height: int) -> NDArray[np.float32]:
         np.arange(height, dtype=np.float32)[:, None], 0.3 * CELL * DOME_ROWS, 1.25 * CELL * DOME_ROWS
     )
     # Long hair hangs more.
-    swept = SWEPT * (1 - 0.5 * smoothstep(height / CELL - DOME_ROWS, 8, 20))
+    swept = SWEPT * (1 - 0.5 * smoothstep(height / CELL - DOME_ROWS, *LONG))
     return bent - CELL * swept * side * run
 
 
@@ -123,9 +126,10 @@ def _pieces(rng, detail, grey, sure, bent) -> NDArray[np.float32]:
     turn = angle[place] + rng.normal(0, 0.06, shape)
     flip = rng.choice([-1.0, 1.0], shape)
     y, x = np.divmod(place, detail.shape[1])
+    stretch = STRETCH[0] + (STRETCH[1] - STRETCH[0]) * smoothstep(height / CELL - DOME_ROWS, *LONG)
     # Where each piece's middle lies, and the steps in the photo of one texel across and down.
     across = np.stack([np.cos(turn), np.sin(turn)]) * flip
-    along = np.stack([-np.sin(turn), np.cos(turn)]) / STRETCH
+    along = np.stack([-np.sin(turn), np.cos(turn)]) / stretch
     pieces = np.stack([x, y, *across, *along], -1).astype(np.float32)
     source = np.stack([detail * edge, edge], -1).astype(np.float32)
     result = np.empty_like(bent)
