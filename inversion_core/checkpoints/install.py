@@ -21,6 +21,7 @@ from inversion_core.directions import (
 )
 from inversion_core.encoders.goae import GOAESettings
 from inversion_core.errors import CheckpointRefused, UsageError
+from inversion_core.model import MODELS
 from inversion_core.refine.afa import AFASettings
 from inversion_core.refine.goae import GOAE
 
@@ -35,11 +36,12 @@ def models_folder() -> Path:
 
 
 def model_place(model: Path, root: Path | None = None) -> Path:
-    """The path itself if there is something, else the folder of the added model of that name."""
+    """The path itself if there is something, else the folder of the model of that name: an added one, or Facet's own."""
     model = Path(model)
     if model.exists() or len(model.parts) != 1:
         return model
-    return (root or models_folder()) / model.name
+    added, own = (root or models_folder()) / model.name, MODELS / model.name
+    return own if own.exists() and not added.exists() else added
 
 
 def installed_models(root: Path | None = None) -> list[Path]:

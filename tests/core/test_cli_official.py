@@ -1,6 +1,7 @@
 """Official files on the command line: adding models, samples, training."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +214,14 @@ def test_labels_that_are_none_are_said(files, tmp_path):
         result = CliRunner().invoke(cli.facet, ["models", "find-directions", str(folder), *words])
         assert isinstance(result.exception, UsageError)
     assert installed_directions(folder, 14, 512) == []
+
+
+def test_a_model_s_name_finds_added_ones_before_facet_s_own(tmp_path):
+    from inversion_core.checkpoints.install import model_place
+    from inversion_core.model import BUNDLED
+
+    assert model_place(Path(BUNDLED.name), tmp_path) == BUNDLED
+    (tmp_path / BUNDLED.name).mkdir()
+    assert model_place(Path(BUNDLED.name), tmp_path) == tmp_path / BUNDLED.name
+    assert model_place(Path("nobody"), tmp_path) == tmp_path / "nobody"
+    assert model_place(tmp_path, tmp_path / "other") == tmp_path
