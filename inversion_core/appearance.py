@@ -106,6 +106,14 @@ def hair_share(template: HeadTemplate, detail: PhotoDetail) -> NDArray[np.float3
     return (smoothstep(shown, 0.45, 0.95) * seen + grown * (1 - seen)).astype(np.float32)
 
 
+def brightest(detail: PhotoDetail) -> NDArray[np.float32]:
+    """(V,) in [0, 1], the strongest channel of the colour round each of the head's vertices, as the photo has it."""
+    attributes = detail.head.attributes
+    seen = attributes[:, SEEN_STRAIGHT]
+    photo = sampled(cv2.blur(np.ascontiguousarray(detail.photo), (9, 9)), attributes[:, UV]).max(1)
+    return (seen * photo + (1 - seen) * attributes[:, COLOUR].max(1)).clip(0, 1).astype(np.float32)
+
+
 def colour_factors(
     template: HeadTemplate, detail: PhotoDetail, ageing: NDArray[np.float32], moves: Mapping[str, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -124,7 +132,9 @@ def colour_factors(
     head *= np.exp(bare * np.log(skin_light))
     if age:
         strength = 0.9 * age if age > 0 else 0.5 * age
-        head *= np.exp(bare * strength * np.log(np.clip(ageing, 0.3, 2.0)))
+        aged = np.exp(bare * strength * np.log(np.clip(ageing, 0.3, 2.0)))
+        # What the photo has burnt out or nearly so would only bleach: ridges keep their light, wrinkles their depth.
+        head *= aged / (1 + brightest(detail)[:, None] * np.maximum(aged - 1, 0))
     hair = np.ones(3, np.float32)
     own = np.maximum(detail.hair_colour, 0.03)
     if lightness:

@@ -81,7 +81,8 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
     skin = real & (place.depth > 0.10) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
     bare = place.bare_skin(portrait, solid)
     top = (place.depth < -0.10) & (place.down < -0.25) & solid
-    skin, hair = skin | (bare & (place.down < 0.1)), top & ~bare
+    inner = cv2.erode(bare.astype(np.uint8), _disc(4)) > 0  # at its rim skin is mixed with hair
+    skin, hair = skin | (inner & (place.down < 0.1)), top & ~bare
     if hair.sum() < 60:  # nothing of the head above the face: begin at the temples
         hair = (place.depth < -0.05) & (place.down < 0) & solid
     clothes = (place.down > 1.35) & solid

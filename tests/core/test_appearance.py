@@ -1,11 +1,12 @@
 """Light and colour: spherical harmonics against arithmetic, and factors that go to the right places."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from inversion_core.appearance import colour_factors, estimate_light, load_ageing, relit, sh_basis
+from inversion_core.appearance import colour_factors, estimate_light, hair_share, load_ageing, relit, sh_basis
 from inversion_core.generators.template import SKIN, vertex_normals
 from inversion_core.pipeline import edit
 
@@ -92,3 +93,21 @@ def test_half_a_step_of_tone_twice_is_a_whole_one(inversion, model):
 def test_lightness_moves_hair_from_dark_to_light(inversion, model):
     means = [edit(inversion, {"hair_lightness": v}, model).hair_light.mean() for v in (-1, -0.5, 0, 0.5, 1)]
     assert (np.diff(means) > 0).all()
+
+
+def test_age_bleaches_no_skin_that_is_bright_and_still_darkens_it(inversion, model):
+    template, detail = model.template, inversion.detail
+    lighter = np.full((len(template.part), 3), 1.2, np.float32)
+    attributes = detail.head.attributes.copy()
+    attributes[:, 14] = 1.0  # all of it seen
+    lit = {}
+    for level in (0.5, 1.0):
+        photo = np.full_like(detail.photo, level)
+        shown = replace(detail, photo=photo, head=replace(detail.head, attributes=attributes))
+        bare = (template.part == SKIN) & (template.interior < 0.7) & (hair_share(template, shown) < 0.01)
+        assert bare.sum() > 1000
+        lit[level] = colour_factors(template, shown, lighter, {"age": 1.0})[0][bare]
+        darker = colour_factors(template, shown, 1 / lighter, {"age": 1.0})[0][bare]
+        assert np.median(darker) == pytest.approx(1.2**-0.9, abs=0.01)
+    assert lit[1.0].max() < 1.01
+    assert np.median(lit[0.5]) == pytest.approx(1.2**0.9 / (1 + 0.5 * (1.2**0.9 - 1)), abs=0.01)
