@@ -39,7 +39,7 @@ from inversion_core.packing import as_stored, packed, unpacked
 from inversion_core.portrait import Portrait
 from inversion_core.proportions import in_proportion
 from inversion_core.rasterise import rasterise
-from inversion_core.refine.canonical import PhotoDetail, fuse
+from inversion_core.refine.canonical import PhotoDetail, fuse, relief_of
 from inversion_core.refine.chart import Chart, make_chart
 from inversion_core.refine.ears import flat_ears, hidden_ears, smoothstep
 from inversion_core.refine.hair import build_hair
@@ -123,6 +123,11 @@ class BundledModel:
         field = load_field(self._folder / "field.safetensors")
         appearance = field.attributes_to_appearance(iris=0)
         return field.albedo(self.template.canonical, appearance, self.template.part)
+
+    @cached_property
+    def relief(self) -> NDArray[np.float32]:
+        """See :func:`inversion_core.refine.canonical.relief_of`."""
+        return relief_of(self.template, self.albedo)
 
     @cached_property
     def skin_modes(self) -> SkinModes:
@@ -254,6 +259,7 @@ class BundledModel:
             corrective,
             lying,
             self.albedo,
+            self.relief,
         )
         return replace(detail, light=estimate_light(template, detail))
 

@@ -108,6 +108,16 @@ class HeadTemplate:
         return matrix
 
     @cached_property
+    def spreading(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """(V, V) 0/1 matrix of the edges that do not lead from face to scalp, and its Laplacian in float64."""
+        edges = self.adjacency.tocoo()
+        scalp = self.scalp > 0.5
+        same = scalp[edges.row] == scalp[edges.col]
+        adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
+        degree = np.asarray(adjacency.sum(1)).ravel()
+        return adjacency, (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
+
+    @cached_property
     def coarse_part(self) -> NDArray[np.uint8]:
         """(C,) part numbers of the coarse vertices."""
         result = np.zeros(len(self.mean), np.uint8)

@@ -36,16 +36,11 @@ def harmonic(
 
     Nothing is carried between scalp and face: hair must not stain the cheek, nor skin the crown.
     """
-    edges = template.adjacency.tocoo()
-    scalp = template.scalp > 0.5
-    same = scalp[edges.row] == scalp[edges.col]
-    adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
-    degree = np.asarray(adjacency.sum(1)).ravel()
+    adjacency, laplacian = template.spreading
     free = trust < 0.5
     index = np.flatnonzero(free)
-    laplacian = (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
     matrix = laplacian[index][:, index] + sparse.diags(pull[index].astype(np.float64))
-    right = adjacency[index][:, np.flatnonzero(~free)] @ colours[~free] + pull[index, None] * default[index]
+    right = adjacency[index] @ np.where(free[:, None], 0, colours) + pull[index, None] * default[index]
     result = colours.astype(np.float64).copy()
     result[index] = solved(matrix, right)
     return np.clip(result, 0, 1).astype(np.float32)

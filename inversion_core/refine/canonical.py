@@ -120,11 +120,13 @@ def fuse(
     corrective: NDArray[np.float32],
     lying: NDArray[np.float32],
     albedo: NDArray[np.float32],
+    relief: NDArray[np.float32],
 ) -> PhotoDetail:
     """The photo's detail on a fitted head.
 
     Args:
-        albedo: (V, 3) the canonical field's colours at the vertices: relief and irises where the photo is silent.
+        albedo: (V, 3) the canonical field's colours at the vertices: irises where the photo is silent; relief: see
+            :func:`relief_of`.
         landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings.
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
@@ -140,6 +142,7 @@ def fuse(
         float(landmarks[CHIN, 1]),
         lip_gap(landmarks[:, :2]),
         albedo,
+        relief,
     )
     skin = template.part == SKIN
     face = skin & (head.attributes[:, WEIGHT] > 0.8) & (template.scalp + template.mantle < 0.1)
@@ -183,7 +186,12 @@ def in_hair_s_shadow(template: HeadTemplate, head: Layer, hair: HairLayer, grown
     return replace(head, attributes=attributes)
 
 
-def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo) -> Layer:
+def relief_of(template: HeadTemplate, albedo: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V, 3) folds of ears and shadows of nostrils: the field's colours over their own low frequencies."""
+    return np.clip(albedo / np.maximum(smoothed(template.adjacency, albedo, 40), 0.05), 0.6, 1.25)
+
+
+def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo, relief) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = seen_by(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
@@ -253,8 +261,6 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     lid = 0.6 * template.lids[:, 0].max(0)[:, None]
     carried = carried * (1 - lid) + typical * 0.97 * lid
     base = smoothed(adjacency, carried, 2)
-    # Folds of ears, shadows of nostrils: the field's detail over its own low frequencies.
-    relief = np.clip(albedo / np.maximum(smoothed(adjacency, albedo, 40), 0.05), 0.6, 1.25)
     silent = ((1 - trust) * (skin & ~in_mouth))[:, None]
     base = np.clip(base * (1 + (relief - 1) * silent), 0, 1).astype(np.float32)
 

@@ -15,7 +15,15 @@ from inversion_core.rasterise import rasterise
 
 def solved(matrix: sparse.spmatrix, right: NDArray) -> NDArray:
     """Solution of a sparse symmetric positive definite system."""
-    return splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(right)
+    # Factors of meshes are too sparse for SuperLU's blocks of columns to pay.
+    factors = splu(
+        matrix.tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        relax=1,
+        panel_size=1,
+        options={"SymmetricMode": True},
+    )
+    return factors.solve(right)
 
 
 def smoothstep(x: NDArray, low: float, high: float) -> NDArray:

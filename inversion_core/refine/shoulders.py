@@ -47,14 +47,23 @@ def met_shoulders(
         seen: (512, 512) True where the crop shows the photo.
     """
     freedom = _freedom(template)
-    head = rasterise(fine, template.faces[(freedom[template.faces] < 0.05).all(1)], camera, GRID).hit
+    free = (freedom[template.faces] >= 0.05).any(1)
+    shoulders = template.faces[free]
+    head = rasterise(fine, template.faces[~free], camera, GRID).hit
     offsets = np.zeros_like(fine)
+    reduced = _reduced(person, hair, seen)
+    photo, before = None, None
     # Near the neck, where they are less free, shoulders need to be moved more than once.
     for _ in range(ROUNDS):
         points = camera.project(fine + offsets)
-        model = _model_outline(template, fine + offsets, camera, freedom)
-        middle = float(points[freedom > 0.3, 0].mean())
-        shown, known = _photo_outline(person, hair, seen, head, model[GRID : 2 * GRID], middle)
+        model = _model_outline(shoulders, fine + offsets, camera)
+        middle = int(np.clip(float(points[freedom > 0.3, 0].mean()) * GRID, 0, GRID - 1))
+        if middle != before:
+            photo, before = _photo_outline(*reduced, head, middle), middle
+        shown, known, ends = photo
+        beside = model[GRID : 2 * GRID]
+        # A column without the person only says that the shoulder begins below.
+        known = known & np.isfinite(beside) & (~ends | (beside < shown))
         if known.sum() < FEWEST:
             break
         columns = np.flatnonzero(known)
@@ -77,44 +86,47 @@ def _freedom(template: HeadTemplate) -> NDArray[np.float32]:
 
 
 def _model_outline(
-    template: HeadTemplate, fine: NDArray[np.float32], camera: Camera, freedom: NDArray[np.float32]
+    shoulders: NDArray[np.int32], fine: NDArray[np.float32], camera: Camera
 ) -> NDArray[np.float32]:
-    """(REACH * GRID,) photo heights from the top at which the shoulders begin in each column, NaN without one."""
+    """(REACH * GRID,) photo heights from the top at which the shoulders' faces begin in each column, NaN without one."""
     wide = camera.intrinsics.copy()
     wide[:2, :2] /= REACH
-    faces = template.faces[(freedom[template.faces] >= 0.05).any(1)]
-    hit = rasterise(fine, faces, Camera(camera.cam2world, wide), REACH * GRID).hit
+    hit = rasterise(fine, shoulders, Camera(camera.cam2world, wide), REACH * GRID).hit
     top = np.where(hit.any(0), hit.argmax(0), np.nan)
     return (top / GRID - 1).astype(np.float32)
 
 
+def _reduced(
+    person: NDArray[np.float32], hair: NDArray[np.float32], seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(GRID, GRID) where there is a person, hair, and a photo at all."""
+    shares = (person, 0.5), (hair, 0.3), (seen.astype(np.float32), 0.9)
+    body, hairy, real = (
+        cv2.resize(mask, (GRID, GRID), interpolation=cv2.INTER_AREA) > least for mask, least in shares
+    )
+    return body, hairy, real
+
+
 def _photo_outline(
-    person: NDArray[np.float32],
-    hair: NDArray[np.float32],
-    seen: NDArray[np.bool_],
+    body: NDArray[np.bool_],
+    hairy: NDArray[np.bool_],
+    real: NDArray[np.bool_],
     head: NDArray[np.bool_],
-    model: NDArray[np.float32],
-    middle: float,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(GRID,) heights at which the person's body begins above the photo's lower border, and where they are known."""
-    shape = (GRID, GRID)
-    real = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA) > 0.9
-    body = cv2.resize(person, shape, interpolation=cv2.INTER_AREA) > 0.5
-    hairy = cv2.resize(hair, shape, interpolation=cv2.INTER_AREA) > 0.3
-    middle = int(np.clip(middle * GRID, 0, GRID - 1))
-    outline, known = np.zeros(GRID, np.float32), np.zeros(GRID, bool)
-    for column in np.flatnonzero(real.any(0) & np.isfinite(model)):
+    middle: int,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(GRID,) heights at which the person's body begins above the photo's lower border, where nothing hides them, and
+    where the photo ends without the person."""
+    outline, known, ends = np.zeros(GRID, np.float32), np.zeros(GRID, bool), np.zeros(GRID, bool)
+    for column in np.flatnonzero(real.any(0)):
         last = np.flatnonzero(real[:, column])[-1]
         bare = body[: last + 1, column] & ~hairy[: last + 1, column]
         gaps = np.flatnonzero(~bare)
         top = gaps[-1] + 1 if gaps.size else 0
-        outline[column] = top / GRID
+        outline[column], ends[column] = top / GRID, top > last
         # No shoulder is known where hair hangs down to it, or between it and the neck.
         row = min(top, last)
         first, end = sorted((column, middle))
         hidden = hairy[max(row - 4, 0) : row + 1, first : end + 1].any()
-        # A column without the person only says that the shoulder begins below.
         # Nor where what begins there is the head.
-        hidden |= head[top : last + 1, column].any()
-        known[column] = not hidden and (top <= last or model[column] < outline[column])
-    return outline, known
+        known[column] = not hidden and not head[top : last + 1, column].any()
+    return outline, known, ends
