@@ -41,6 +41,8 @@ class Status(QStatusBar):
             widget.setVisible(not quiet)
         if activity is None or quiet:
             return
+        # A message lies over the progress and the button for as long as it is shown.
+        self.clearMessage()
         # Names of files may be longer than the window is wide.
         text = self.fontMetrics().elidedText(activity.doing, Qt.TextElideMode.ElideMiddle, LONGEST)
         self.work.setToolTip(activity.doing if text != activity.doing else "")

@@ -180,7 +180,8 @@ QToolButton#group, QToolButton#group:checked, QToolButton#group:hover { color: @
     background: transparent; border-color: transparent; }
 QToolButton#group:focus { border-color: @focus; }
 QToolButton#lock { padding: 0; border: none; }
-QListWidget { background: @panel; border: none; outline: none; }
+QListWidget { background: @panel; border: 1px solid transparent; outline: none; }
+QListWidget:focus { border-color: @focus; }
 QListWidget::item { padding: 5px 10px; border-radius: 4px; }
 QListWidget::item:hover { background: @hover; }
 QListWidget::item:selected { background: @raised; color: @text; border-left: 2px solid @accent; }
@@ -204,14 +205,16 @@ QScrollBar::handle:horizontal { background: @line; border-radius: 4px; min-width
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QFrame#card { background: @panel; border: 1px solid @line; border-radius: 8px; }
-QFrame#card:hover { border-color: @accent; }
+QFrame#card:hover, QFrame#card:focus { border-color: @accent; }
 QFrame#rule { background: @line; max-height: 1px; border: none; }
 QFrame#notice { background: @raised; border: 1px solid @accent; border-radius: 6px; }
 QCheckBox { spacing: 7px; }
 QCheckBox::indicator { width: 13px; height: 13px; border: 1px solid @muted; border-radius: 3px; background: @raised; }
+QCheckBox::indicator:focus { border-color: @focus; }
 QCheckBox::indicator:checked { background: @accent; border-color: @accent; image: url("@check"); }
 QSlider::groove:horizontal { height: 3px; background: @line; border-radius: 1px; }
 QSlider::sub-page:horizontal { background: @accent; border-radius: 1px; }
 QSlider::handle:horizontal { width: 12px; height: 12px; margin: -5px 0; border-radius: 6px; background: @text; }
+QSlider::handle:horizontal:focus { background: @focus; }
 QDialog { background: @panel; }
 """

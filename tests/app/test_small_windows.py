@@ -1,4 +1,4 @@
-"""The page before a portrait is open, in windows of any width."""
+"""What the window shows where there is little room: few columns of cards, short names, one line of status."""
 
 import time
 from dataclasses import replace
@@ -44,3 +44,9 @@ def test_long_names_push_no_edge(qtbot, window, tmp_path):
     assert window.status.work.toolTip() == activity.doing
     QApplication.processEvents()
     assert window.minimumSizeHint().width() == before <= 1024
+
+
+def test_a_message_never_hides_what_runs(window):
+    window.status.showMessage("Saved work.facet", 8000)
+    window.status.show_activity(Activity("photo", "Opening a.jpg", started=time.monotonic()))
+    assert window.status.stop.isVisible() and not window.status.currentMessage()
