@@ -25,6 +25,8 @@ WIDER = 1.35
 _WORK = 256
 RIM, HAIRLESS = 8, 0.25
 """Working pixels from the outline, beside the face, of which hair takes this share at least where it hangs lower."""
+EAR = 9
+"""Working pixels from what is surely no hair within which an ear's other parts are."""
 GLOSS = 300
 """Working pixels that a hole in the hair has at most to be gloss."""
 
@@ -97,10 +99,12 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         ):  # left is only the rim, which light from behind bleaches
             bald = 1.0
     prior = place.hair_prior() - 4 * bald - 6 * _blur(bare, 1)
+    like_top = None
     for _ in range(3):
         like_hair, like_skin, like_clothes = (
             _colour_likelihood(bins, m * person) for m in (hair, skin, clothes)
         )
+        like_top = like_hair if like_top is None else like_top
         other = np.where(place.down > 0.7, np.maximum(like_skin, like_clothes - 0.7), like_skin)
         evidence = _blur(np.clip(like_hair - other, -4, 4), 1)
         likely = person / (1 + np.exp(-(prior + evidence)))
@@ -119,8 +123,13 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
     likely = likely * _grown_from_the_head(likely > 0.5, place.down)
     likely = likely * (1 - _below_short_hair(likely > 0.5, person > 0.5, place))
     likely = np.maximum(likely, person * _wisps(likely > 0.5, portrait.landmarks))
+    # Ears are skin as far as they look more like it than like the hair on top, which was learnt from no ear.
+    ears = ((like_skin > like_top) & (person > 0.9) & place.at_the_ears()).astype(np.uint8)
+    ears = cv2.morphologyEx(ears, cv2.MORPH_OPEN, _disc(2))
+    sure = cv2.dilate(ears * (likely < 0.3), _disc(EAR))
+    ears = _blur(ears * sure, 0.7)
     likely = _with_gloss(likely)
-    likely = cv2.morphologyEx(likely.astype(np.float32), cv2.MORPH_CLOSE, _disc(3))
+    likely = cv2.morphologyEx(likely.astype(np.float32), cv2.MORPH_CLOSE, _disc(3)) * (1 - ears)
     size = portrait.image.shape[0]
     likely = cv2.resize(_blur(likely, 1.2), (size, size), interpolation=cv2.INTER_CUBIC)
     mask = cv2.ximgproc.guidedFilter(portrait.image.astype(np.float32) / 255, likely, 8, 1e-3)
@@ -170,6 +179,11 @@ class _FacePlace:
         above = (self.down < 0) & (np.abs(self.aside) < self.half_width)
         solid = solid & (self.brows < 0.3) & (self.down < 0.6) & (above | (self.depth > 0))
         return bare_skin(small.astype(np.float32) / 255, face & (self.down > -0.05), face, solid)
+
+    def at_the_ears(self) -> NDArray[np.bool_]:
+        """True beside the face, as high as eyes and nose."""
+        near = (self.depth < 0.03) & (self.depth > -0.35)
+        return near & (np.abs(self.down - 0.2) < 0.45)
 
     def hair_prior(self) -> NDArray[np.float64]:
         """Logit of hair before any colour is seen: the head's top yes, the face hardly, the neck no."""

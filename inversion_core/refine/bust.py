@@ -25,6 +25,8 @@ CLOSING = 110.0
 """Pixels below the border at which what is open there has closed by half."""
 LIGHT, DARKEST = (0.0, 0.55, 0.83), 0.74
 """Direction from which the light comes there, and brightness in its shadow."""
+SIDES, DOWN = (0.12, 0.2), (0.2, 0.28)
+"""Canonical distances aside and down from the middle of the head between which the neck becomes the body."""
 SUNNY = 0.3
 """How much nearer to the face's own tone bare shoulders are than the neck."""
 ARC, ARC_FADE = (0.66, 0.36, 0.14), 0.16
@@ -201,6 +203,27 @@ def _shade(normals: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, 1) brightness of a body in soft light from before and above it."""
     lit = np.clip(normals @ np.array(LIGHT, np.float32) / LIGHT[2], 0, 1)
     return (DARKEST + (1 - DARKEST) * lit)[:, None]
+
+
+def parted(
+    bare: NDArray[np.float64],
+    mixed: NDArray[np.float64],
+    clothed: NDArray[np.float64],
+    canonical: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """(V, 3) colours of either skin or clothes where both spread into what the photo does not show.
+
+    A collar goes on round the neck, but does not run up into skin; shoulders wear clothes, in their own colour.
+
+    Args:
+        bare: (V, 3) the skin's colours alone; mixed: (V, 3) those of both; clothed: (V, 1) share of clothes in them.
+        canonical: (V, 3) the vertices' canonical places.
+    """
+    aside, down = np.abs(canonical[:, 0]), -canonical[:, 1]
+    body = (smoothstep(aside, *SIDES) * smoothstep(down, *DOWN))[:, None]
+    alone = 1 - body + body / np.maximum(clothed, 0.25)
+    worn_there = smoothstep(clothed, 0.4 - 0.25 * body, 0.9 - 0.4 * body)
+    return np.clip(bare + (mixed - bare) * alone * worn_there, 0, 1)
 
 
 def ending(fine: NDArray[np.float32], canonical: NDArray[np.float32]) -> NDArray[np.float32]:

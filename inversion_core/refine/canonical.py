@@ -26,6 +26,7 @@ from inversion_core.refine.bust import (
     ending,
     going_on,
     like_skin,
+    parted,
     shown_above,
 )
 from inversion_core.refine.ears import smoothstep
@@ -253,9 +254,8 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     )
     carried, clothed = both[:, :3], both[:, 3:]
     if clothes.any():
-        # A collar goes on round neck and shoulders, but must not run up into skin that is not seen.
         bare = harmonic(template, low, sure - clothes, default, pull)
-        carried = bare + (carried - bare) * smoothstep(clothed, 0.4, 0.9)
+        carried = parted(bare, carried, clothed, template.canonical)
     carried = np.where(sure[:, None] > 0, low, carried)
     # A closing lid is skin: what surrounds an open eye is lashes and shadow.
     lid = 0.6 * template.lids[:, 0].max(0)[:, None]

@@ -15,6 +15,7 @@ from inversion_core.refine.bust import (
     dressed,
     ending,
     going_on,
+    parted,
     shown_above,
     unlike_skin,
     worn,
@@ -136,3 +137,12 @@ def test_skin_in_light_and_in_shadow_is_told_from_clothes():
     unlike = np.array([(0.9, 0.9, 0.92), (0.1, 0.1, 0.3), (0.05, 0.05, 0.05), (0.3, 0.3, 0.28)], np.float32)
     assert unlike_skin(like, typical).max() < 0.05
     assert unlike_skin(unlike, typical).min() > 0.95
+
+
+def test_shoulders_wear_clothes_of_their_own_colour_and_a_neck_stays_bare():
+    skin, cloth = np.array([0.8, 0.6, 0.5]), np.array([0.1, 0.1, 0.3])
+    places = np.array([[0.4, -0.35, 0], [0, -0.22, -0.1], [0.4, -0.35, 0]], np.float32)
+    share = np.array([[0.5], [0.4], [0.0]])
+    colours = parted(np.tile(skin, (3, 1)), skin + share * (cloth - skin), share, places)
+    assert np.allclose(colours[0], cloth, atol=1e-6)
+    assert np.allclose(colours[1:], skin, atol=1e-6)

@@ -114,3 +114,22 @@ def test_hair_s_loose_ends_are_hair_beside_the_neck_only(portrait):
     assert wisps[chin[1] - 5, chin[0] + 80 :].min() > 0.5  # beyond it
     assert wisps[:, : chin[0] + 60].max() == 0  # on the face's side
     assert wisps[: chin[1] - 90].max() == 0  # above
+
+
+def test_an_ear_between_hair_is_no_hair(portrait):
+    points = portrait.landmarks[:, :2] * 512
+    half = abs(points[table.CHEEK_RIGHT, 0] - points[table.CHEEK_LEFT, 0]) / 2
+    nose = points[4]
+    rows, columns = np.mgrid[:512, :512]
+    away = (nose[0] - columns) / half  # a face, hair down to the picture's border, and one ear in it
+    image = np.full((512, 512, 3), 40, np.uint8)
+    image[(np.hypot(away / 1.02, (rows - nose[1]) / (1.5 * half)) < 1) & (rows > nose[1] - half)] = (
+        210,
+        160,
+        140,
+    )
+    ear = np.hypot((np.abs(away) - 1.2) / 0.17, (rows - nose[1] + 0.25 * half) / (0.4 * half)) < 1
+    image[ear & (away > 0)] = (190, 140, 120)
+    whole = replace(portrait, image=image, person=np.ones((512, 512), np.float32))
+    hair = segmentation.hair_mask(whole)
+    assert hair[ear & (away > 0)].mean() < 0.35 and hair[ear & (away < 0)].mean() > 0.95
