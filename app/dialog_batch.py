@@ -162,7 +162,9 @@ class BatchResultDialog(QDialog):
         self.list.setWordWrap(True)
         for entry in report.entries:
             if entry.state == "failed":
-                self.list.addItem(f"{entry.photo}: {entry.what} {entry.hint}")
+                # Most sentences name the photo.
+                name = "" if entry.photo in entry.what else f"{entry.photo}: "
+                self.list.addItem(f"{name}{entry.what} {entry.hint}")
         self.list.setVisible(bool(failed))
         self.list.setFixedHeight(min(44 * failed + 12, 280))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)

@@ -209,12 +209,18 @@ QFrame#card:hover, QFrame#card:focus { border-color: @accent; }
 QFrame#rule { background: @line; max-height: 1px; border: none; }
 QFrame#notice { background: @raised; border: 1px solid @accent; border-radius: 6px; }
 QCheckBox { spacing: 7px; }
-QCheckBox::indicator { width: 13px; height: 13px; border: 1px solid @muted; border-radius: 3px; background: @raised; }
-QCheckBox::indicator:focus { border-color: @focus; }
-QCheckBox::indicator:checked { background: @accent; border-color: @accent; image: url("@check"); }
+QCheckBox::indicator, QGroupBox::indicator { width: 13px; height: 13px; border: 1px solid @muted; border-radius: 3px;
+    background: @raised; }
+QCheckBox::indicator:disabled { border-color: @faint; }
+QCheckBox::indicator:focus, QGroupBox::indicator:focus { border-color: @focus; }
+QCheckBox::indicator:checked, QGroupBox::indicator:checked { background: @accent; border-color: @accent;
+    image: url("@check"); }
+QGroupBox { border: 1px solid @line; border-radius: 6px; margin-top: 17px; padding-top: 5px; }
+QGroupBox::title { subcontrol-origin: margin; left: 2px; }
 QSlider::groove:horizontal { height: 3px; background: @line; border-radius: 1px; }
 QSlider::sub-page:horizontal { background: @accent; border-radius: 1px; }
 QSlider::handle:horizontal { width: 12px; height: 12px; margin: -5px 0; border-radius: 6px; background: @text; }
 QSlider::handle:horizontal:focus { background: @focus; }
+QSlider::sub-page:horizontal:disabled, QSlider::handle:horizontal:disabled { background: @faint; }
 QDialog { background: @panel; }
 """
