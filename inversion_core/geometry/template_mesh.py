@@ -19,6 +19,7 @@ from inversion_core.geometry.trim import trimmed
 from inversion_core.image import to_uint8
 from inversion_core.mesh import Mesh
 from inversion_core.rasterise import interpolate
+from inversion_core.refine.bust import rounded
 from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.hair import ROWS, WIDTH
@@ -103,7 +104,7 @@ def sculpt_template(
     """A task that makes the head's mesh in the template's topology, in world units, with a baked texture.
 
     The first vertices are the template's, split at UV seams: the same number in the same order for every head.
-    Hair and clothes, cut where they end, follow.
+    Hair and clothes, cut where they end, follow. Below, the bust ends in an arc and is closed.
 
     Args:
         texture_size: texels across; the texture is half as high again.
@@ -124,7 +125,8 @@ def sculpt_template(
     places, normals, faces, base = [], [], [], 0
     for step, (part, (layer, light, other, mask)) in enumerate(zip(parts, sources, strict=True)):
         yield Progress(step, 4, "baking the texture")
-        places.append(part.vertices(layer.vertices, head.head.vertices))
+        body = rounded(head.head.vertices)
+        places.append(part.vertices(body if step == 0 else layer.vertices, body))
         normals.append(part.normals(places[-1]))
         faces.append(part.faces + base)
         base += len(part.uv)
@@ -280,9 +282,9 @@ def _targets(
     """Name -> (N, 3) offsets of the mesh's vertices."""
 
     def placed(who: Head) -> NDArray[np.float32]:
-        layers = (who.head, who.hair, who.shell)
-        pairs = zip(parts, layers, strict=True)
-        return np.concatenate([part.vertices(own.vertices, who.head.vertices) for part, own in pairs])
+        body = rounded(who.head.vertices)
+        pairs = zip(parts, (body, who.hair.vertices, who.shell.vertices), strict=True)
+        return np.concatenate([part.vertices(own, body) for part, own in pairs])
 
     rest = placed(head)
     left = smoothstep(rest[:, 0], -SIDE_BLEND, SIDE_BLEND)

@@ -32,6 +32,9 @@ SUNNY = 0.3
 ARC, ARC_FADE = (0.66, 0.36, 0.14), 0.16
 """Half axes of the arc in which the bust ends, and the depth at which it begins, in world units; share of it over
 which the bust fades out."""
+FLAT, CLOSED, MIDDLE = 0.01, 0.14, -0.03
+"""In meshes: share that is left of what lies past the arc, how far past it the bust is closed, and where the middle of
+the body is from front to back, in world units."""
 TILT, CHEST = 0.3, 0.12
 """How much higher it ends behind, in depths, and where in front of the body's middle that begins, in world units."""
 LOWEST = (0.455, 0.515)
@@ -226,15 +229,40 @@ def parted(
     return np.clip(bare + (mixed - bare) * alone * worn_there, 0, 1)
 
 
+def _arc(vertices: NDArray[np.float32]) -> tuple[NDArray, NDArray, NDArray]:
+    """(V,) places across and down in the arc in which busts end, in its half axes, and how much higher it lies there."""
+    # Higher behind: from below one would look into it.
+    rise = TILT * np.maximum(CHEST - vertices[:, 2], 0)
+    return vertices[:, 0] / ARC[0], np.maximum(rise - vertices[:, 1] - ARC[2], 0) / ARC[1], rise
+
+
+def rounded(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V, 3) vertices of a head with what lies past the arc drawn in to it and inward, so that it closes the bust.
+
+    A mesh cannot fade out: so it ends cleanly, with the same vertices and faces.
+    """
+    across, down, _ = _arc(vertices)
+    far, end = np.hypot(across, down), 1 - ARC_FADE / 2
+    past = np.maximum(far - end, 0)
+    # A little of what was there stays, so that no face loses its area.
+    scale = np.where(past > 0, (end + FLAT * past) / np.maximum(far, 1e-6), 1)
+    inward = np.minimum(past / CLOSED, 1 - FLAT)
+    result = vertices.copy()
+    result[:, 0] *= scale
+    result[:, 2] += inward * (MIDDLE - vertices[:, 2])
+    sunk = (past > 0) & (down > 0)
+    rise = _arc(result)[2]
+    result[sunk, 1] = (rise - ARC[2] - down * scale * ARC[1])[sunk]
+    return result
+
+
 def ending(fine: NDArray[np.float32], canonical: NDArray[np.float32]) -> NDArray[np.float32]:
     """(V,) opacity of a bust that fades out in an arc before the template's ragged end.
 
     Args:
         fine: (V, 3) the head in the photo's pose; canonical: (V, 3) its vertices' canonical places.
     """
-    # Higher behind: from below one would look into it.
-    depth = TILT * np.maximum(CHEST - fine[:, 2], 0) - fine[:, 1]
-    aside, down = fine[:, 0] / ARC[0], np.maximum(depth - ARC[2], 0) / ARC[1]
+    aside, down, _ = _arc(fine)
     arc = 1 - smoothstep(np.hypot(aside, down), 1 - ARC_FADE, 1.0) * (down > 0)
     # Raised shoulders carry the template's end up with them.
     return arc * (1 - smoothstep(-canonical[:, 1], *LOWEST))

@@ -16,6 +16,7 @@ from inversion_core.refine.bust import (
     ending,
     going_on,
     parted,
+    rounded,
     shown_above,
     unlike_skin,
     worn,
@@ -146,3 +147,16 @@ def test_shoulders_wear_clothes_of_their_own_colour_and_a_neck_stays_bare():
     colours = parted(np.tile(skin, (3, 1)), skin + share * (cloth - skin), share, places)
     assert np.allclose(colours[0], cloth, atol=1e-6)
     assert np.allclose(colours[1:], skin, atol=1e-6)
+
+
+def test_a_mesh_is_drawn_in_to_the_arc_and_closed_and_the_rest_stays():
+    angle, depth = np.meshgrid(np.linspace(0, 2 * np.pi, 60), np.linspace(0.3, -0.62, 93))
+    places = (
+        np.stack([0.3 * np.sin(angle), depth, 0.15 * np.cos(angle)], -1).astype(np.float32).reshape(-1, 3)
+    )
+    drawn = rounded(places)
+    opacity = ending(places, np.zeros_like(places))
+    assert np.array_equal(drawn[opacity > 0.6], places[opacity > 0.6])
+    assert np.abs(ending(drawn, np.zeros_like(places))[opacity < 0.4] - 0.5).max() < 0.06
+    lowest = drawn.reshape(93, 60, 3)[-1]
+    assert np.ptp(lowest[:, 2]) < 0.02  # front and back meet
