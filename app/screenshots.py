@@ -121,7 +121,7 @@ class Photographer:
         yield "shortcuts", ShortcutsDialog(window)
         yield "diagnostics", DiagnosticsDialog(window.settings, window.status.model.text(), window)
         error = NoFace(
-            "No face was found in group.jpg.", "Choose a photo that shows a face of 40 pixels or more."
+            "No face was found in group.jpg.", "Choose a photo that shows a face of 30 pixels or more."
         )
         yield "error", MessageDialog(explain("Opening group.jpg", error), window)
 

@@ -40,8 +40,8 @@ DEPTH_TRUST = 0.6
 """Weight of a depth against a coordinate across the picture; 0.3 to 1.5 meet the labels equally well."""
 UPRIGHT_ROLL = np.radians(20)
 """Heads that lean more are turned upright. EG3D's crops keep the roll, but few of them lean as far."""
-SMALLEST_CROP = 76
-"""Crops of fewer photo pixels a side hold no face that could be rebuilt (20 pixels between the eyes)."""
+SMALLEST_CROP = 57
+"""Crops of fewer photo pixels a side hold no face that could be rebuilt (15 pixels between the eyes)."""
 
 
 def open_portrait(source: Path | str | bytes, name: str = "", face: int | None = None) -> Portrait:

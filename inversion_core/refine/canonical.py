@@ -48,6 +48,7 @@ from inversion_core.refine.layer import (
     sampled,
     seen_by,
 )
+from inversion_core.refine.monochrome import in_the_photo_s_tones
 from inversion_core.refine.mouth import DEFAULT_COLOURS, inside_mouth, lip_gap, openings
 from inversion_core.refine.outline import Shell
 from inversion_core.refine.reveal import hair_trim
@@ -244,6 +245,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     default[eyes_only] = albedo[eyes_only] * brightness
     inside_mouth(template, fine, uv, photo, opening[..., 1], gap, brightness, default)
     pull[in_mouth] = 1.0
+    default = in_the_photo_s_tones(default, photo, masks[..., 0])
     # Colours, and beside them how far they are those of clothes.
     both = harmonic(
         template,

@@ -169,8 +169,8 @@ def test_a_chosen_face_is_taken():
 
 def test_a_tiny_face_is_refused():
     small = np.full((480, 640, 3), 120, np.uint8)
-    astronaut = Image.fromarray(skimage.data.astronaut()).resize((200, 200), Image.Resampling.LANCZOS)
-    small[100:300, 200:400] = np.asarray(astronaut)
+    astronaut = Image.fromarray(skimage.data.astronaut()).resize((130, 130), Image.Resampling.LANCZOS)
+    small[100:230, 200:330] = np.asarray(astronaut)
     with pytest.raises(BadInput, match="too small"):
         alignment.open_portrait(_png(small), "small.png")
 
