@@ -20,6 +20,8 @@ from PySide6.QtWidgets import (
 from app.icons import application_icon
 
 CARD = 128
+GAP, MARGINS = 32, 20
+"""Pixels from one card's picture to the next one's, and beside a row of cards."""
 ROW = 4
 """Cards beside each other where there is room."""
 
@@ -132,7 +134,7 @@ class WelcomePage(QScrollArea):
             self.cards.addWidget(card, i // self._columns(), i % self._columns())
 
     def _columns(self) -> int:
-        return max(1, min(ROW, self.viewport().width() // (CARD + 32)))
+        return max(1, min(ROW, (self.viewport().width() - MARGINS) // (CARD + GAP)))
 
     def resizeEvent(self, event) -> None:
         super().resizeEvent(event)

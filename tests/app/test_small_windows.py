@@ -12,7 +12,7 @@ from app.activities import Activity
 from app.welcome import ROW, WelcomePage
 
 
-@pytest.mark.parametrize(("width", "columns"), [(900, ROW), (380, 2), (170, 1)])
+@pytest.mark.parametrize(("width", "columns"), [(900, ROW), (520, 3), (370, 2), (320, 1)])
 def test_cards_fold_into_as_many_columns_as_there_is_room_for(qtbot, width, columns):
     page = WelcomePage()
     qtbot.addWidget(page)
