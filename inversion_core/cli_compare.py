@@ -104,8 +104,9 @@ def compare(
 
         def truth(index, inversion, model):
             if index < count:
-                return float("nan"), float("nan")
-            return known[index - count].measured(inversion, model)
+                return (float("nan"),) * 3
+            item = known[index - count]
+            return *item.measured(inversion, model), item.likeness(inversion, model)
 
     bundled = load_model()
     task = compare_photos(portraits, tuple(wanted), coded, learned, bundled, speed, truth, round_trip)

@@ -22,7 +22,7 @@ from inversion_core.edit import Inversion
 from inversion_core.errors import BadInput
 from inversion_core.image import to_float, to_signed, to_uint8
 from inversion_core.latent import Latent
-from inversion_core.likeness import face_texture_likeness
+from inversion_core.likeness import TURNS, face_texture_likeness
 from inversion_core.model import FaceModel, ModelCard
 from inversion_core.optimise.coded import Coded
 from inversion_core.optimise.methods import method_named
@@ -37,8 +37,6 @@ FACET = "facet"
 """The bundled path's name in the table: encoder, fit and fusion."""
 SIZE = 256
 """Side at which pictures are compared."""
-TURNS = (-25.0, 25.0)
-"""Degrees from the photo's view at which other views are judged."""
 FOUND_SIZE = 512
 """Side at which faces are looked for."""
 
@@ -57,6 +55,7 @@ class MethodFigures:
         seconds: of the inversion, on the clock; processor: of it, of all cores together, which other work on the
             machine does not stretch; megabytes: resident memory above the start, highest of the samples.
         turned_psnr, depth: against the truth at ±30°, where there is one: dB, and share of the head's height.
+        turned_novel: mean likeness of the face's texture to the truth's own at TURNS.
     """
 
     method: str
@@ -73,6 +72,7 @@ class MethodFigures:
     round_trip: float = float("nan")
     turned_psnr: float = float("nan")
     depth: float = float("nan")
+    turned_novel: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def compare_photos(
     encoders: Mapping[str, Guess],
     bundled: FaceModel,
     speed: float = 1.0,
-    truth: Callable[[int, Inversion, Any], tuple[float, float]] | None = None,
+    truth: Callable[[int, Inversion, Any], tuple[float, float, float]] | None = None,
     round_trip: bool = False,
 ) -> Task[Comparison]:
     """Every method on every portrait.
@@ -145,7 +145,8 @@ def compare_photos(
         names: methods, :data:`FACET` for the bundled path; encoders: by name, as methods ask for them.
         speed: descents take this many times fewer steps.
         round_trip: also edit every head, invert the edited picture and edit back, which takes every method twice.
-        truth: index of the portrait, inversion and model -> PSNR turned and depth error, where a truth is known.
+        truth: index of the portrait, inversion and model -> PSNR turned, depth error and turned likeness, where a
+            truth is known.
 
     Raises:
         UsageError: a name is not a method's; BadInput: an encoder is missing.
@@ -192,8 +193,8 @@ def compare_photos(
             row, shown = _measured(name, inversion, model, portrait, distance, edit, watch.megabytes)
             row = replace(row, round_trip=again, processor=watch.processor)
             if truth is not None:
-                turned, depth = truth(index, inversion, model)
-                row = replace(row, turned_psnr=turned, depth=depth)
+                turned, depth, alike = truth(index, inversion, model)
+                row = replace(row, turned_psnr=turned, depth=depth, turned_novel=alike)
             figures.append(row)
             pictures[portrait.name, name] = shown
     return Comparison(tuple(figures), pictures)

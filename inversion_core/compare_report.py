@@ -16,6 +16,7 @@ COLUMNS = (
     ("likeness ±25°", "novel", "{:.3f}"),
     ("PSNR ±30°, truth", "turned_psnr", "{:.1f}"),
     ("depth, truth", "depth", "{:.1%}"),
+    ("likeness ±25°, truth", "turned_novel", "{:.3f}"),
     ("code distance", "distance", "{:.2f}"),
     ("edit agreement", "edit", "{:.2f}"),
     ("round trip", "round_trip", "{:.2f}"),

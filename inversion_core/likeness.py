@@ -13,6 +13,8 @@ from scipy.spatial import Delaunay
 from inversion_core.image import to_float
 from inversion_core.rasterise import interpolate, rasterise_screen
 
+TURNS = (-25.0, 25.0)
+"""Degrees from the photo's view at which other views are judged."""
 SIDE = 128
 """Pixels across the common face."""
 FOLDED = 0.35

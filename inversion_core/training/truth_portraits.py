@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from inversion_core import pipeline
+from inversion_core import metrics, pipeline
 from inversion_core.camera import Camera
 from inversion_core.edit import Inversion
 from inversion_core.errors import BadInput
 from inversion_core.image import encode, to_uint8
+from inversion_core.likeness import TURNS, face_texture_likeness
 from inversion_core.portrait import Portrait
 from inversion_core.task import Progress, Task
 from inversion_core.training.assets import HeadAssets
@@ -20,6 +21,7 @@ from inversion_core.training.held_out import (
     HELD_OUT_SEED,
     TruthHead,
     compared_with_truth,
+    cropped,
     draw_truth,
     truth_head,
 )
@@ -27,6 +29,8 @@ from inversion_core.training.template import TemplateBuilder
 
 SIZE = 256
 """Side at which inversions are compared with the truth."""
+FOUND_SIZE = 512
+"""Side at which faces are looked for."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,23 @@ class TruthPortrait:
     portrait: Portrait
     head: TruthHead
     camera: Camera
+
+    def likeness(self, inversion: Inversion, model: Any) -> float:
+        """Mean likeness at TURNS of the face's texture to that of the head itself, seen from there; 0 where the
+        detector finds no face on one of the two."""
+        head, values = pipeline.edit(inversion, {}, model), []
+        whole = cropped(self.camera, inversion)
+        for turn in np.radians(TURNS):
+            views = (
+                pipeline.view(head, inversion.portrait.camera.turned(turn, 0.0), FOUND_SIZE),
+                draw_truth(self.head, whole.turned(turn, 0.0), FOUND_SIZE),
+            )
+            points = [metrics.redetected_landmarks(view) for view in views]
+            if any(found is None for found in points):
+                values.append(0.0)
+                continue
+            values.append(face_texture_likeness(views[0].over(), points[0], views[1].over(), points[1]))
+        return float(np.mean(values))
 
     def measured(self, inversion: Inversion, model: Any) -> tuple[float, float]:
         """PSNR turned by 30° in dB, and depth error as a share of the head's height."""

@@ -90,7 +90,7 @@ def test_a_small_comparison(portrait, generator):
     from inversion_core.model import load_model
 
     def truth(index, inversion, model):
-        return 20.0 + index, 0.01
+        return 20.0 + index, 0.01, 0.8
 
     names = (FACET, "camera_latent")
     task = compare_photos([portrait], names, generator, {}, load_model(), 60.0, truth, round_trip=True)
@@ -100,7 +100,7 @@ def test_a_small_comparison(portrait, generator):
     # A generator at random knows no face; the bundled path does.
     assert facet.psnr > w.psnr + 5 and facet.ssim > w.ssim and facet.landmarks < 0.05
     assert facet.novel > 0.3 > abs(w.novel)
-    assert facet.turned_psnr == 20.0 and facet.depth == 0.01
+    assert facet.turned_psnr == 20.0 and facet.depth == 0.01 and facet.turned_novel == 0.8
     assert w.round_trip > 0 and np.isnan(facet.round_trip)
     assert np.isfinite(w.distance) and -1 <= w.edit <= 1 and np.isnan(facet.edit)
     assert w.seconds > 0 and facet.seconds > 0 and w.processor > 0

@@ -85,6 +85,22 @@ def test_heads_are_found_and_measured(photos, tmp_path):
     assert worse < turned - 8 and error > 10 * depth + 1e-4
 
 
+def test_other_views_are_as_like_the_truth_as_the_head_is(photos, monkeypatch, tmp_path):
+    item = finish(module.truth_portraits(tmp_path, 1))[0]
+    portrait = replace(item.portrait, camera=item.camera)
+    inversion = Inversion(portrait, Latent(np.zeros(3, np.float32), "w", "test"), None, {}, "test", 0.0)
+    spots = np.stack(np.meshgrid(np.linspace(0.3, 0.7, 22), np.linspace(0.25, 0.7, 22)), -1).reshape(-1, 2)
+    points = np.column_stack([spots, 0 * spots[:, 0]])[:478].astype(np.float32)
+    monkeypatch.setattr(module.metrics, "redetected_landmarks", lambda view: points)
+    assert (
+        item.likeness(inversion, Perfect(item.head))
+        > 0.99
+        > item.likeness(inversion, Perfect(item.head, 0.3))
+    )
+    monkeypatch.setattr(module.metrics, "redetected_landmarks", lambda view: None)
+    assert item.likeness(inversion, Perfect(item.head)) == 0
+
+
 def test_no_face_at_all_is_said(photos, monkeypatch, tmp_path):
     def refused(data, name):
         raise BadInput("No face was found.", "")
