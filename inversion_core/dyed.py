@@ -20,8 +20,8 @@ CALMED = 0.35
 """How much less contrast brightened hair has, for every e-fold of light."""
 GLOSSIEST = 1.3
 """Times typical hair that its rim shines at most: brighter is skin."""
-INSIDE = 11
-"""Pixels of the photo from the hair's rim within which it may be mixed with skin."""
+INSIDE, DEEP = 11, 41
+"""Pixels across of the photo's hair within which its rim may be mixed with skin, and outside which there is none."""
 
 
 def dyed(
@@ -44,6 +44,7 @@ def dyed(
 
     mask = detail.masks[..., HAIR]
     inner = cv2.GaussianBlur(cv2.erode(mask, np.ones((INSIDE, INSIDE), np.uint8)), (0, 0), 2)
+    deep = cv2.GaussianBlur(cv2.erode(mask, np.ones((DEEP, DEEP), np.uint8)), (0, 0), 3)
     apart = detail.hair_colour - detail.skin_colour
     size = float(apart @ apart)
     looks = np.clip((detail.photo - detail.skin_colour) @ apart / max(size, 1e-3), 0, 1)
@@ -51,6 +52,8 @@ def dyed(
     least = 0.7 * float(1 - detail.skin_colour.min() / max(float(detail.skin_colour.max()), 0.03))
     grey = 1 - detail.photo.min(-1) / np.maximum(detail.photo.max(-1), 0.03)
     strand = np.maximum(smoothstep(looks, 0.0, 0.3), 1 - smoothstep(grey, 0.7 * least, least))
+    # Farther in there is nothing but hair.
+    strand = np.maximum(strand, deep)
     # Where hair and skin differ, what looks like hair is hair out to its last strand, but for the face's side.
     clear = float(smoothstep(np.float32(size), 0.01, 0.05))
     face = ((detail.masks[..., PERSON] > 0.9) & (mask < 0.1)).astype(np.float32)

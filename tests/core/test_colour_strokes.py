@@ -133,6 +133,18 @@ def test_gloss_in_the_midst_of_hair_is_hair_and_a_face_is_not(inversion):
     assert whole[210, 160] > 0.99 and whole[260, 300] == 0 and whole[50, 50] == 0
 
 
+def test_gloss_of_the_skin_s_colour_is_dyed_deep_in_hair_and_skin_at_its_rim_is_not(inversion):
+    detail = inversion.detail
+    masks = np.zeros((512, 512, 2), np.float32)
+    masks[..., 0], masks[:200, :, 1] = 1, 1
+    photo = np.where(masks[..., 1:] > 0, detail.hair_colour, detail.skin_colour).astype(np.float32)
+    photo[60:64] = photo[196:200] = detail.skin_colour
+    share = np.zeros(len(detail.head.vertices), np.float32)
+    dark = dyed(replace(detail, masks=masks, photo=photo), share, np.log([0.1, 0.1, 0.1]).astype(np.float32))
+    assert np.abs(dark.photo[62] - photo[62]).mean() > 0.2
+    assert np.abs(dark.photo[198] - photo[198]).mean() < 0.05
+
+
 def test_parts_share_every_place(model, inversion):
     head, shell = Tinted.of(model.template, inversion.detail, inversion.portrait.landmarks).parts
     assert head.min() >= 0 and head.sum(1).max() < 1.01 and shell.sum(1).max(initial=0) < 1.01
