@@ -181,8 +181,8 @@ def _rooted(radius: NDArray, centre: NDArray, camera: Camera, hair: NDArray[np.f
     outward = (points - centre) * [1, 0, 1]
     towards = camera.position - points
     towards /= np.linalg.norm(towards, axis=1, keepdims=True) * np.linalg.norm(outward, axis=1, keepdims=True)
-    # Where one looks along the head, the picture says little of what grows there.
-    facing = (outward * towards).sum(1).reshape(ROWS, COLUMNS) > 0.05
+    # Where one looks along the head, hair that stands off hides what grows there.
+    facing = (outward * towards).sum(1).reshape(ROWS, COLUMNS) > 0.35
     shown = ((seen > 0) & (seen < hair.shape[0])).all(1).reshape(ROWS, COLUMNS)
     bare = (hair[y, x].reshape(ROWS, COLUMNS) < 0.5) & shown & facing
     bare &= np.abs(_azimuth())[None] < np.radians(85)

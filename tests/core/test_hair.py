@@ -70,6 +70,19 @@ def test_a_bald_head_s_layer_hugs_the_skin(model, head):
     assert full.vertices[:, 1].max() > skull + 0.05
 
 
+def test_hair_beside_the_face_stands_off_up_to_its_hairline(model, head):
+    _, landmarks, camera = head
+    ball = _silhouette(camera, (0, 0.05, 0), 0.34)
+    x, y, _ = camera.project(landmarks).T * 512
+    rows, columns = np.mgrid[:512, :512] + 0.5
+    face = np.hypot((columns - x.mean()) / np.ptp(x), (rows - y.mean()) / np.ptp(y)) < 0.5
+    grid = _hair(model, head, ball, ball * ~face).vertices.reshape(ROWS, WIDTH, 3)
+    out = np.abs(grid[DOME_ROWS - 2, :, 0])
+    outline, beside = (out[round((0.5 + degrees / 360) * COLUMNS)] for degrees in (90, 80))
+    assert outline > 1.3 * np.abs(landmarks[:, 0]).max()
+    assert beside > 0.85 * outline
+
+
 def test_short_hair_grows_down_before_the_ears_and_a_bald_head_s_does_not(model, head):
     person = _silhouette(head[2], (0, 0.1, 0), 0.34)
     short = person * (np.arange(512)[:, None] < 512 * head[2].project(head[1][[234]])[0, 1])
