@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPen
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QWidget
 
-from app.fields import unscrolled
+from app.fields import NumberField, unscrolled
 from app.icons import icon
 from app.theme import Theme
 from inversion_core.edit import Slider
@@ -139,7 +139,7 @@ class Row(QWidget):
         self.label = QLabel(slider.label)
         self.label.setFixedWidth(112)
         self.track = Track(slider, theme)
-        self.field = unscrolled(QDoubleSpinBox())
+        self.field = unscrolled(NumberField())
         self.field.setObjectName("value")
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.field.setDecimals(2)

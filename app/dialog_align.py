@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.align_canvas import AlignCanvas
 from app.engine_protocol import Engine, Picture
-from app.fields import level, roomy
+from app.fields import NumberField, level, roomy
 from app.pictures import photo_picture
 from app.theme import Theme
 from inversion_core.errors import BadInput
@@ -149,7 +149,7 @@ class AlignDialog(QDialog):
         self.point.currentIndexChanged.connect(self._on_point)
 
     def _field(self, low: float, high: float, suffix: str) -> QDoubleSpinBox:
-        field = roomy(QDoubleSpinBox())
+        field = roomy(NumberField())
         field.setDecimals(1)
         field.setRange(low, high)
         field.setSuffix(suffix)

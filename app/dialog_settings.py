@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import level, roomy
+from app.fields import NumberField, level, roomy
 from app.settings import Settings
 
 
@@ -93,7 +93,7 @@ class SettingsDialog(QDialog):
         return box
 
     def _angle(self, name: str, most: float) -> QDoubleSpinBox:
-        box = roomy(QDoubleSpinBox())
+        box = roomy(NumberField())
         box.setProperty("setting", name)
         box.setRange(5, most)
         box.setDecimals(0)

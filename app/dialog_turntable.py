@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -18,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import level, roomy
+from app.fields import NumberField, level, roomy
 
 
 class TurntableDialog(QDialog):
@@ -28,7 +27,7 @@ class TurntableDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Save turntable"))
         self.setMinimumWidth(460)
-        self.seconds = roomy(QDoubleSpinBox())
+        self.seconds = roomy(NumberField())
         self.seconds.setRange(1, 60)
         self.seconds.setValue(4)
         self.seconds.setSuffix(" s")

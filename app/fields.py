@@ -1,11 +1,11 @@
-"""Fields with room at their left that leave the wheel to the panel, and forms with labels in the middle of rows."""
+"""Number fields that take commas, leave the wheel to the panel and have room; forms with labels in the middle of rows."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtWidgets import QAbstractSpinBox, QFormLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QFormLayout, QWidget
 
 Box = TypeVar("Box", bound=QAbstractSpinBox)
 Widget = TypeVar("Widget", bound=QWidget)
@@ -15,6 +15,20 @@ def roomy(box: Box) -> Box:
     """The field itself, its text set in; style sheets cannot pad what lies inside a spin box."""
     box.lineEdit().setTextMargins(6, 0, 0, 0)
     return box
+
+
+class NumberField(QDoubleSpinBox):
+    """A number; a comma is as good as a point, whatever the system's language writes."""
+
+    def validate(self, text: str, position: int) -> object:
+        return super().validate(self._pointed(text), position)
+
+    def valueFromText(self, text: str) -> float:
+        return super().valueFromText(self._pointed(text))
+
+    def _pointed(self, text: str) -> str:
+        point = self.locale().decimalPoint()
+        return text.replace("." if point == "," else ",", point)
 
 
 class _Unscrolled(QObject):

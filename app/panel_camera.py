@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fields import roomy, unscrolled
+from app.fields import NumberField, roomy, unscrolled
 from app.orbit import FIELD_RANGE, ZOOM_RANGE, field_of
 from app.pictures import Look
 from app.session import Session
@@ -147,7 +147,7 @@ class CameraPanel(QWidget):
             blocker.unblock()
 
     def _field(self, name: str, low: float, high: float, unit: str, decimals: int) -> QDoubleSpinBox:
-        box = unscrolled(roomy(QDoubleSpinBox()))
+        box = unscrolled(roomy(NumberField()))
         box.setRange(low, high)
         box.setDecimals(decimals)
         box.setSuffix(unit)

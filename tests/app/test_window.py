@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QLocale, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog
 
@@ -540,3 +540,15 @@ def test_scrolling_a_panel_turns_no_field_under_the_mouse(qtbot, opened, name):
     widget.setFocus()
     qtbot.waitUntil(widget.hasFocus)
     assert turned(widget)
+
+
+@pytest.mark.parametrize(
+    ("language", "typed"), [("en", "0.25"), ("en", "0,25"), ("de", "0.25"), ("de", "0,25")]
+)
+def test_numbers_may_be_typed_with_a_comma_or_a_point(qtbot, opened, language, typed):
+    field = opened.attributes.rows["smile"].field
+    field.setLocale(QLocale(language))
+    field.selectAll()
+    qtbot.keyClicks(field, typed)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert opened.session.moves["smile"] == 0.25
