@@ -30,7 +30,7 @@ from inversion_core.generators.template import (
 from inversion_core.image import to_float
 from inversion_core.latent import Latent
 from inversion_core.lid_skin import LidSkin, make_lid_skin
-from inversion_core.lids_and_lips import CLOSING, closed_lids, lids_meeting, mouth_brightening
+from inversion_core.lids_and_lips import CLOSING, closed_lids, lids_meeting, lying_teeth, mouth_lit
 from inversion_core.mesh import Mesh
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.model import ModelCard
@@ -256,6 +256,7 @@ class BundledModel:
             masks,
             rim,
             portrait.landmarks,
+            landmarks,
             corrective,
             lying,
             self.albedo,
@@ -316,7 +317,7 @@ class BundledModel:
             shape = in_proportion(template, at_rest + detail.corrective, shape)
         meant, expression = expression, lids_meeting(template, inversion, identity, expression, shape)
         coarse = template.coarse(identity, expression, shape) + detail.corrective
-        vertices = template.fine(coarse) + detail.lying
+        vertices = template.fine(coarse) + lying_teeth(template, inversion, coarse)
         moved = vertices - detail.head.vertices
         free = None if inversion.keep is None else (1 - inversion.keep)[:, None]
         if free is not None:
@@ -325,8 +326,13 @@ class BundledModel:
         normals = vertex_normals(vertices, template.faces)
         light, hair, skin = colour_factors(template, detail, self.ageing, moves)
         attributes, lashes, lids = closed_lids(template, self.lid_skin, inversion, meant)
-        light = light * lashes * mouth_brightening(template, inversion, coarse)
+        light = light * lashes
         furthest = float(np.abs(moved[template.part == SKIN]).max())
+        before = normals
+        if furthest > 1e-5:
+            before = vertex_normals(detail.head.vertices, detail.head.faces)
+            attributes, lit = mouth_lit(template, inversion, attributes, coarse, vertices, normals, before)
+            light = light * lit
         attributes = self._unlike_the_photo(attributes, moved, furthest)
         hair_light = np.broadcast_to(hair, (len(detail.hair.vertices), 3)).copy()
         if free is not None:
@@ -336,7 +342,6 @@ class BundledModel:
             hair_light = 1 + (hair_light - 1) * rooted
         head = replace(detail.head, vertices=vertices, attributes=attributes)
         if furthest > 1e-5:
-            before = vertex_normals(detail.head.vertices, detail.head.faces)
             # A lid that unfolds has no light of its own to compare with: its colour is that of skin already lit.
             light = light * (1 + (relit(detail.light, before, normals) - 1) * (1 - lids[:, None]))
 

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from inversion_core.generators.template import SKIN, HeadTemplate
 from inversion_core.landmark_tables import LEFT_EYE, RIGHT_EYE
+from inversion_core.refine.canonical import PhotoDetail
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.layer import COLOUR, WEIGHT
+from inversion_core.refine.layer import COLOUR, WEIGHT, sampled
 
 RING = (1.2, 2.0)
 """From where to where round the eye skin lends its colour, in half widths of the eye."""
 REACH = 0.018
 """World units over which neighbouring skin counts for a place on the lid."""
-LASH_REACH = (0.3, 0.7)
+LASH_REACH = (0.3, 0.8)
 """How far from the open lid's rim the photo may show lashes, in half widths of the eye."""
-LASH_SHARE = 0.7
+LASH_SHARE = 0.92
 """How much of the photo's lashes over a closed lid goes; the rest passes for its fold."""
-LASH_DARK = (0.06, 0.25)
+LASH_DARK = (0.02, 0.16)
 """How much darker than the skin round the eye what counts as lashes is."""
 CREASE = 0.16
 """Light that the fold takes away in which a lid begins."""
+LID_TONE = np.array([0.985, 0.96, 0.95], np.float32)
+"""Factor on the skin round the eye: lids are thin, and darker and redder."""
+UNEVEN = 0.11
+"""Range of brightness, but for an even slope, from which on a piece of cheek is none that a lid could wear."""
+PATCHES = tuple(
+    (across, down) for down in (1.6, 2.0, 2.4, 2.8, 3.2) for across in (-0.8, -0.4, 0.0, 0.4, 0.8)
+)
+"""Where skin for a lid is looked for, from its own place, in half widths of the eye: cheekwards and outwards."""
+GRAIN = 0.09
+"""Detail of the skin that a lid borrows is finer than this share of the eye's half width."""
 LASHES = np.array([0.80, 0.86, 0.88], np.float32)
-"""How much of the light lashes take away, in sRGB."""
+"""How much of the light dark lashes take away, in sRGB."""
+FAIR = 0.9
+"""Share of that which the fairest ones take."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class LidSkin:
         zone: (n,) vertices; share: (n,) how far each of them is lid.
         ring: (m,) vertices; near: (n, m) how much each counts for a place on the lid.
         bulge: (n,) factor on the colour, for the eyeball below.
+        travel: (n, 3) world units by which the vertices move as the lid closes; outwards: 1 or -1, the temple's side.
         lashes: (V,) in [0, 1].
     """
 
@@ -47,6 +62,8 @@ class LidSkin:
     near: NDArray[np.float32]
     bulge: NDArray[np.float32]
     lashes: NDArray[np.float32]
+    travel: NDArray[np.float32]
+    outwards: float
 
     def colours(self, attributes: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, 3) of the closed lid on a head with these attributes."""
@@ -57,7 +74,35 @@ class LidSkin:
         typical = np.quantile(bright, 0.6)
         trust = (0.02 + skin[:, WEIGHT]) * smoothstep(bright / max(float(typical), 1e-3), 0.55, 0.85) + 1e-4
         weight = self.near * trust
-        return (weight @ colour) / weight.sum(1, keepdims=True) * self.bulge[:, None]
+        tone = 1 + (LID_TONE - 1) * self.share[:, None]
+        return (weight @ colour) / weight.sum(1, keepdims=True) * self.bulge[:, None] * tone
+
+    def darkness(self, skin: NDArray[np.float32], photo: NDArray[np.float32]) -> float:
+        """How dark the lashes are over the open eye, 1 for black ones: (n, 3) colours of the closed lid and the photo."""
+        darker = 1 - photo.mean(1) / np.maximum(skin.mean(1), 1e-3)
+        return float(np.clip(FAIR + 1.1 * np.quantile(darker[self.lash > 0.6], 0.85) - 0.2, FAIR, 1))
+
+    def grain(self, detail: PhotoDetail, colour: NDArray[np.float32]) -> tuple[NDArray, NDArray] | None:
+        """(n, 2) where in the photo there is skin whose pores the closed lid may wear at the same size, the most even
+        of the cheek, and (n, 3) factors that give it these colours; None where there is none."""
+        own = detail.camera.project(detail.head.vertices[self.zone] + self.travel)[:, :2]
+        half = float(np.ptp(own[self.share > 0.5, 0])) / 2
+        best, most = None, UNEVEN
+        slopes = np.column_stack([own, np.ones(len(own))])
+        soft = cv2.GaussianBlur(detail.photo, (0, 0), max(GRAIN * half * len(detail.photo), 0.8))
+        known = np.stack([detail.masks[..., 0], 1 - detail.masks[..., 1]], -1)
+        for across, down in PATCHES:
+            there = own + np.array([across * self.outwards, down], np.float32) * half
+            if there.min() < 0.01 or there.max() > 0.99 or sampled(known, there).min() < 0.8:
+                continue
+            bright = sampled(soft, there).mean(1)
+            left = bright - slopes @ np.linalg.lstsq(slopes, bright, rcond=None)[0]
+            uneven = float(np.ptp(np.quantile(left, (0.02, 0.98))))
+            if uneven < most:
+                best, most = there, uneven
+        if best is None:
+            return None
+        return best, np.clip(colour / np.maximum(sampled(soft, best), 0.05), 0.5, 2.0)
 
     def hidden(self, skin: NDArray[np.float32], photo: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) how far the closed lid's skin replaces what the photo shows: (n, 3) colours of either."""
@@ -88,10 +133,12 @@ def _one(template: HeadTemplate, unit: str, rim: tuple[int, ...], lid: NDArray, 
     above = opened[:, 1] > np.interp(opened[:, 0], upper[:, 0], upper[:, 1]) - 0.02 * half
     lash = (1 - smoothstep(from_rim, *LASH_REACH)) * outer * above
 
-    zone = np.flatnonzero((lid > 0) | (lash > 0))
+    # With those beside them: between two vertices what they show must not jump.
+    zone = np.flatnonzero(template.adjacency @ ((lid > 0) | (lash > 0)) * (template.part == SKIN))
     away = np.linalg.norm((closed - centre)[:, :2], axis=1) / half
     around = (away > RING[0]) & (away < RING[1]) & (np.abs(closed[:, 2] - centre[2]) < half)
-    ring = np.flatnonzero(outer & (lid == 0) & (lash == 0) & around)
+    around[zone] = False
+    ring = np.flatnonzero(outer & around)
     apart = ((closed[zone, None, :2] - closed[None, ring, :2]) ** 2).sum(-1)
     near = np.exp(-0.5 * (apart - apart.min(1, keepdims=True)) / REACH**2)
 
@@ -113,4 +160,6 @@ def _one(template: HeadTemplate, unit: str, rim: tuple[int, ...], lid: NDArray, 
         near.astype(np.float32),
         (1 + rounded - turned_under - crease).astype(np.float32),
         lashes.astype(np.float32),
+        (closed - opened)[zone].astype(np.float32),
+        float(np.sign(centre[0])),
     )

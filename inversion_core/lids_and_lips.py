@@ -8,16 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.edit import Inversion
-from inversion_core.generators.template import TEETH, TONGUE, HeadTemplate
+from inversion_core.generators.template import TEETH, HeadTemplate
 from inversion_core.lid_skin import LASHES, LidSkin
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.layer import COLOUR, MIRROR_WEIGHT, SEEN_STRAIGHT, UV, WEIGHT, sampled
-from inversion_core.refine.mouth import lip_gap, mouth_light
+from inversion_core.refine.layer import (
+    COLOUR,
+    GAIN,
+    MIRROR_UV,
+    MIRROR_WEIGHT,
+    SEEN_STRAIGHT,
+    UV,
+    WEIGHT,
+    sampled,
+)
+from inversion_core.refine.mouth import INNER_LIPS, light_within, lip_gap
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""
 LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
 """MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
+
+PARTING = (0.02, 0.12)
+"""Distances between the eyes by which lips part more than in the photo while teeth take on their own length."""
+STILL = 1e-4
+"""World units by which lips must move for the light between them to change."""
+PHOTO_LIT = (0.7, 1.25)
+"""Least and most that what the photo shows between the lips darkens and brightens."""
 
 
 def lids_meeting(
@@ -47,8 +63,8 @@ def lids_meeting(
 def closed_lids(
     template: HeadTemplate, lid_skin: Sequence[LidSkin], inversion: Inversion, expression: NDArray
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The head's attributes with skin in place of the photo's open eyes on closing lids, (V, 3) dark lashes, and (V,)
-    how far a vertex now is lid."""
+    """The head's attributes with skin, pores and all, in place of the photo's open eyes on closing lids, (V, 3) dark
+    lashes, and (V,) how far a vertex now is lid."""
     attributes = inversion.detail.head.attributes
     modes = len(template.identity)
     shade = np.ones((len(template.part), 3), np.float32)
@@ -56,32 +72,71 @@ def closed_lids(
     for unit, lid in zip(CLOSING, lid_skin, strict=True):
         index = template.units.index(unit)
         closed = float(
-            smoothstep(np.float32(expression[index] - inversion.latent.ws[modes + index]), 0.15, 0.8)
+            smoothstep(np.float32(expression[index] - inversion.latent.ws[modes + index]), 0.05, 0.45)
         )
         if closed > 0:
             if attributes is inversion.detail.head.attributes:
                 attributes = attributes.copy()
             skin, own = lid.colours(attributes), attributes[lid.zone, COLOUR]
-            here = (
-                closed * lid.hidden(skin, sampled(inversion.detail.photo, attributes[lid.zone, UV]))[:, None]
-            )
+            seen = sampled(inversion.detail.photo, attributes[lid.zone, UV])
+            here = closed * lid.hidden(skin, seen)[:, None]
             attributes[lid.zone, COLOUR] = own + here * (skin - own)
             share[lid.zone] = here[:, 0]
             attributes[lid.zone[:, None], [WEIGHT, SEEN_STRAIGHT, MIRROR_WEIGHT]] *= 1 - here
-            shade *= 1 - closed * lid.lashes[:, None] * LASHES
+            grain = lid.grain(inversion.detail, skin) if inversion.detail.atlas is None else None
+            if grain is not None:
+                attributes[lid.zone, MIRROR_UV], attributes[lid.zone, GAIN] = grain
+                attributes[lid.zone, MIRROR_WEIGHT] = here[:, 0]
+            shade *= 1 - closed * lid.darkness(skin, seen) * lid.lashes[:, None] * LASHES
     return attributes, shade, share
 
 
-def mouth_brightening(
+def lying_teeth(
     template: HeadTemplate, inversion: Inversion, coarse: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(V, 1) how much brighter the mouth's inside is than at rest: lips that part let light in."""
-    modes = len(template.identity)
-    codes = inversion.latent.ws
-    at_rest = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
-    at_rest = at_rest + inversion.detail.corrective
-    gaps = [lip_gap(template.landmarks(mesh)[:, :2]) for mesh in (coarse, at_rest)]
-    rest = lip_gap(inversion.portrait.landmarks[:, :2])
-    factor = np.float32(mouth_light(rest + gaps[0] - gaps[1]) / mouth_light(rest))
-    inside = (template.interior > 0.75) | (template.part == TEETH) | (template.part == TONGUE)
-    return np.where(inside, factor, np.float32(1))[:, None]
+    """(V, 3) offsets of the photo's detail, but teeth that were drawn out to fill an opening give that back as the lips
+    part: then they are seen whole, and in a row."""
+    lying, teeth = inversion.detail.lying, np.flatnonzero(template.part == TEETH)
+    if not lying[teeth, 1].any():
+        return lying
+    gaps = [
+        lip_gap(points[:, :2]) for points in (template.landmarks(coarse), _lips_at_rest(template, inversion))
+    ]
+    result = lying.copy()
+    result[teeth, 1] *= 1 - smoothstep(np.float32(gaps[0] - gaps[1]), *PARTING)
+    return result
+
+
+def _lips_at_rest(template: HeadTemplate, inversion: Inversion) -> NDArray[np.float32]:
+    """(478, 3) MediaPipe's points on the head without moves."""
+    codes, modes = inversion.latent.ws, len(template.identity)
+    still = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
+    return template.landmarks(still + inversion.detail.corrective)
+
+
+def mouth_lit(
+    template: HeadTemplate,
+    inversion: Inversion,
+    attributes: NDArray[np.float32],
+    coarse: NDArray[np.float32],
+    vertices: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    before: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The head's attributes with the mouth's inside lit as far as the lips now part, and (V, 1) factors on all else
+    that the photo shows of it.
+
+    Args:
+        coarse, vertices, normals: of the edited head; before: (V, 3) normals at rest.
+    """
+    points, rest = template.landmarks(coarse), _lips_at_rest(template, inversion)
+    factor = np.ones((len(vertices), 1), np.float32)
+    if np.abs(points[list(INNER_LIPS)] - rest[list(INNER_LIPS)]).max() < STILL:
+        return attributes, factor
+    now = light_within(template, vertices, normals, points)
+    share = now / light_within(template, inversion.detail.head.vertices, before, rest)
+    inside = template.mouth_inside
+    factor[inside] = np.clip(share.mean(1, keepdims=True), *PHOTO_LIT)
+    attributes = attributes.copy()
+    attributes[inside, COLOUR] *= share / factor[inside]
+    return attributes, factor

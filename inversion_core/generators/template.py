@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from inversion_core.compiled import serial
 from inversion_core.errors import MissingResource
@@ -153,8 +154,28 @@ class HeadTemplate:
     def behind(self) -> NDArray[np.float32]:
         """(V,) how much farther away than it is each vertex is drawn: wide mouths must not push teeth, tongue or
         the mouth's lining through lips and cheeks."""
-        inner = (self.part == TEETH) | (self.part == TONGUE) | (self.interior > 0.75)
-        return np.where(inner, 0.016, 0).astype(np.float32)
+        inner = (self.part == TEETH) | (self.part == TONGUE)
+        return np.select([inner, self.interior > 0.75], [0.016, 0.034], 0).astype(np.float32)
+
+    @cached_property
+    def tooth(self) -> NDArray[np.intp]:
+        """(T,) for the vertices of TEETH the number of their tooth, from 1 on; gums and palate, in one piece, are 0."""
+        teeth = np.flatnonzero(self.part == TEETH)
+        piece = connected_components(self.adjacency[teeth][:, teeth], directed=False)[1]
+        largest_first = np.argsort(-np.bincount(piece, minlength=1), kind="stable")
+        return np.argsort(largest_first)[piece]
+
+    @cached_property
+    def crowns(self) -> NDArray[np.bool_]:
+        """(V,) whether a vertex is of a tooth."""
+        result = self.part == TEETH
+        result[result] = self.tooth > 0
+        return result
+
+    @cached_property
+    def mouth_inside(self) -> NDArray[np.intp]:
+        """(N,) vertices of teeth, gums, tongue and the mouth's lining."""
+        return np.flatnonzero((self.part == TEETH) | (self.part == TONGUE) | (self.interior > 0.75))
 
     @property
     def skin_faces(self) -> NDArray[np.bool_]:

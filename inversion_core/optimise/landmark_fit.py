@@ -21,6 +21,8 @@ TOUCHING = (
 )
 """Pairs on upper and lower lips and lids: how far they are apart matters more than where they are."""
 IRISES = slice(468, 478)
+WIDER_TOOTH = 1.08
+"""By how much a tooth is widened, so that none stands alone."""
 FURTHER = 0.05
 """How much further photos count for the identity: on turned faces the landmarks of all photos err alike, and counted
 in full they made the depth of held-out heads worse by an eighth; so counted they do not."""
@@ -333,7 +335,20 @@ def seated_teeth(template: HeadTemplate, coarse: NDArray[np.float32]) -> NDArray
     below = edge - 0.001 - coarse[teeth[front & lower], 1].max()
     result[teeth[lower]] = [0.0, np.clip(below, -0.012, 0.0), -0.007]
     result[teeth] += _flatter_arch(template, coarse, coarse[teeth] + result[teeth], opening)
+    result[teeth] += _without_gaps(template, coarse[teeth] + result[teeth])
     return result
+
+
+def _without_gaps(template: HeadTemplate, teeth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, 3) offsets that let every tooth touch those beside it: along the arch, across the line from its middle."""
+    tooth = template.tooth
+    sizes = np.bincount(tooth)
+    centres = np.stack([np.bincount(tooth, axis) / sizes for axis in teeth.T], 1)
+    from_middle = centres - [centres[:, 0].mean(), 0.0, teeth[:, 2].min()]
+    along = from_middle[:, [2, 1, 0]] * [-1.0, 0.0, 1.0]
+    along = (along / np.linalg.norm(along, axis=1, keepdims=True))[tooth]
+    apart = ((teeth - centres[tooth]) * along).sum(1, keepdims=True)
+    return ((WIDER_TOOTH - 1) * apart * along * (tooth > 0)[:, None]).astype(np.float32)
 
 
 def _flatter_arch(

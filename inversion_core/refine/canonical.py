@@ -49,7 +49,15 @@ from inversion_core.refine.layer import (
     seen_by,
 )
 from inversion_core.refine.monochrome import in_the_photo_s_tones
-from inversion_core.refine.mouth import DEFAULT_COLOURS, inside_mouth, lip_gap, openings
+from inversion_core.refine.mouth import (
+    DEFAULT_COLOURS,
+    inside_mouth,
+    light_within,
+    like_itself,
+    lip_gap,
+    openings,
+    teeth_and_gums,
+)
 from inversion_core.refine.outline import Shell
 from inversion_core.refine.reveal import hair_trim
 
@@ -119,6 +127,7 @@ def fuse(
     masks: NDArray[np.float32],
     rim: NDArray[np.float32],
     landmarks: NDArray[np.float32],
+    points: NDArray[np.float32],
     corrective: NDArray[np.float32],
     lying: NDArray[np.float32],
     albedo: NDArray[np.float32],
@@ -129,7 +138,8 @@ def fuse(
     Args:
         albedo: (V, 3) the canonical field's colours at the vertices: irises where the photo is silent; relief: see
             :func:`relief_of`.
-        landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings.
+        landmarks: (478, 3) of the photo: eyes and teeth are only seen through their openings; points: (478, 3) those
+            of the head.
         fine: (V, 3) the head in the photo's pose.
         photo: (512, 512, 3) float32 in [0, 1], decontaminated; masks: (512, 512, 2) person and hair.
         rim: (512, 512) share of skin that counts as hair in the photo's own view alone.
@@ -143,6 +153,7 @@ def fuse(
         openings(landmarks),
         float(landmarks[CHIN, 1]),
         lip_gap(landmarks[:, :2]),
+        points,
         albedo,
         relief,
     )
@@ -193,7 +204,7 @@ def relief_of(template: HeadTemplate, albedo: NDArray[np.float32]) -> NDArray[np
     return np.clip(albedo / np.maximum(smoothed(template.adjacency, albedo, 40), 0.05), 0.6, 1.25)
 
 
-def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo, relief) -> Layer:
+def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, points, albedo, relief) -> Layer:
     normals = vertex_normals(fine, template.faces)
     uv, cosine, visible = seen_by(camera, fine, normals, template.faces, [], template.behind)
     person, hairy = sampled(masks, uv).T
@@ -215,7 +226,8 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     through = np.where(template.part == EYES, eyes, mouth)
     inner = ~skin | in_mouth
     trust *= np.where(inner, smoothstep(through, 0.3, 0.8), skin_only)
-    straight = np.where(inner, smoothstep(through, 0.05, 0.3), straight)
+    teeth = teeth_and_gums(photo, opening[..., 1], gap)
+    trust *= like_itself(template, fine, uv, teeth, gap)
     # A rim of doubt: what a neighbour cannot see, a vertex near it hardly sees either.
     degree = np.maximum(np.asarray(adjacency.sum(1)).ravel(), 1)
     around = (adjacency @ trust) / degree
@@ -243,9 +255,10 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
         pull[template.part == part] = 0.02 if part == EYES else 0.5
     eyes_only = template.part == EYES
     default[eyes_only] = albedo[eyes_only] * brightness
-    inside_mouth(template, fine, uv, photo, opening[..., 1], gap, brightness, default)
-    pull[in_mouth] = 1.0
+    inside, light = template.mouth_inside, light_within(template, fine, normals, points)
+    default[inside], pull[inside] = inside_mouth(template, fine, light, photo, teeth, brightness), 1.0
     default = in_the_photo_s_tones(default, photo, masks[..., 0])
+    within = default[inside]
     # Colours, and beside them how far they are those of clothes.
     both = harmonic(
         template,
@@ -263,6 +276,7 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, albedo
     lid = 0.6 * template.lids[:, 0].max(0)[:, None]
     carried = carried * (1 - lid) + typical * 0.97 * lid
     base = smoothed(adjacency, carried, 2)
+    base[inside] = within
     silent = ((1 - trust) * (skin & ~in_mouth))[:, None]
     base = np.clip(base * (1 + (relief - 1) * silent), 0, 1).astype(np.float32)
 

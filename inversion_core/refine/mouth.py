@@ -5,20 +5,36 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from inversion_core.generators.template import EYES, TEETH, TONGUE, HeadTemplate
 from inversion_core.landmark_tables import LEFT_EYE, RIGHT_EYE
 from inversion_core.refine.ears import smoothstep
-from inversion_core.refine.layer import DEPTH_SIZE
+from inversion_core.refine.layer import DEPTH_SIZE, sampled
 
-DEFAULT_COLOURS = {EYES: (0.70, 0.67, 0.65), TEETH: (0.74, 0.70, 0.62), TONGUE: (0.55, 0.28, 0.27)}
+DEFAULT_COLOURS = {EYES: (0.70, 0.67, 0.65), TEETH: (0.86, 0.81, 0.72), TONGUE: (0.76, 0.42, 0.42)}
 INNER_LIPS = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 """MediaPipe's ring round the mouth's opening."""
-GUM_COLOUR = (0.60, 0.33, 0.32)
-INTERIOR_COLOUR = (0.20, 0.075, 0.065)
-BESIDE = 0.25
-"""Share of the mouth's width from its opening within which teeth look as there."""
+UPPER_RIM = (191, 80, 81, 82, 13, 312, 311, 310, 415)
+LOWER_RIM = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+"""The ring's points but the corners, each over the one below it."""
+GUM_COLOUR = (0.76, 0.40, 0.40)
+INTERIOR_COLOUR = (0.48, 0.19, 0.18)
+BRIGHTEST = 0.72
+"""Light that falls on teeth which a photo shows: more of it in an open mouth makes them brighter."""
+LEAST_SHOWN = 40
+"""Pixels of teeth from which on their colour is the photo's."""
+ROOT = (0.98, 0.93, 0.82)
+"""Factor on a tooth's colour at its gum."""
+DIM = (0.085, 0.045, 0.042)
+"""Light that reaches what no light from outside does: it has been reflected by red walls."""
+OPEN = 2.4
+"""How soon what faces the opening is fully lit, as more of its view is taken up by it."""
+GAMMA = 0.75
+"""Power that takes light some of the way to sRGB, whose darker tones lie closer together."""
+WRAPPED = 0.45
+"""Share of light that does not care which way a surface faces: wet and translucent as it is."""
+SOFTNESS = 0.009
+"""World units by which every point of the opening is at least away."""
 
 
 def openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,74 +58,121 @@ def lip_gap(landmarks: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(landmarks[13] - landmarks[14]) / max(between, 1e-6))
 
 
-def mouth_light(gap: float) -> float:
-    """Brightness of the mouth's inside between lips that are ``gap`` (see :func:`lip_gap`) apart."""
-    return 0.25 + 0.75 * float(smoothstep(np.float32(gap), 0.02, 0.12))
+def light_within(
+    template: HeadTemplate,
+    vertices: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(N, 3) light on :attr:`HeadTemplate.mouth_inside`, 1 outside the mouth: what comes in between the lips.
+
+    Args:
+        vertices, normals: (V, 3) of the head; landmarks: (478, 3) on it.
+
+    Source: the form factor of a small patch and a point, summed over the opening.
+    """
+    inside = template.mouth_inside
+    upper, lower = landmarks[list(UPPER_RIM)], landmarks[list(LOWER_RIM)]
+    height = np.maximum(upper[:, 1] - lower[:, 1], 0)
+    width = np.gradient(upper[:, 0])
+    share = np.array([0.2, 0.5, 0.8], np.float32)[:, None, None]
+    spots = (upper + share * (lower - upper)).reshape(-1, 3).astype(np.float32)
+    areas = np.tile(np.abs(width) * height / 3, 3).astype(np.float32)
+    away = spots - vertices[inside, None]
+    square = (away**2).sum(-1) + np.float32(SOFTNESS**2)
+    facing = np.maximum((away * normals[inside, None]).sum(-1), 0) / np.sqrt(square)
+    through = np.maximum(away[..., 2], 0) / np.sqrt(square)
+    seen = (WRAPPED + (1 - WRAPPED) * facing) * through * areas / square
+    light = (1 - np.exp(-OPEN / np.pi * seen.sum(1))) ** GAMMA
+    return (light[:, None] + (1 - light[:, None]) * np.array(DIM)).astype(np.float32)
+
+
+def teeth_and_gums(photo: NDArray[np.float32], mouth: NDArray[np.float32], gap: float) -> NDArray[np.float32]:
+    """(512, 512, 2) how far a photo's pixels look like teeth, bright for a mouth and hardly red, and like teeth or the
+    gums over them; 0 outside the mouth."""
+    within = mouth > 0.85
+    result = np.zeros((*mouth.shape, 2), np.float32)
+    if gap < 0.03 or within.sum() < 30:
+        return result
+    soft = cv2.GaussianBlur(photo, (0, 0), 0.8)
+    bright = soft.mean(-1)
+    bright = bright / np.quantile(bright[within], 0.85)
+    pale = soft[..., 1] / np.maximum(soft[..., 0], 1e-3)
+    result[..., 0] = smoothstep(pale, 0.68, 0.80) * smoothstep(bright, 0.5, 0.75)
+    result[..., 1] = smoothstep(pale, 0.56, 0.66) * smoothstep(bright, 0.45, 0.65)
+    result = cv2.erode(result * (mouth > 0.7)[..., None], np.ones((3, 3), np.uint8))
+    return cv2.GaussianBlur(result, (0, 0), 1.0)
+
+
+def like_itself(
+    template: HeadTemplate,
+    fine: NDArray[np.float32],
+    uv: NDArray[np.float32],
+    seen: NDArray[np.float32],
+    gap: float,
+) -> NDArray[np.float32]:
+    """(V,) how far what the photo has in a vertex's place can be it: no lip or shadow on teeth, no tooth on the tongue."""
+    teeth, teeth_or_gums = sampled(seen, uv).T
+    result = np.ones(len(fine), np.float32)
+    inside, crown = template.mouth_inside, template.crowns
+    rooted = np.zeros_like(result)
+    rooted[inside] = rootedness(template, fine)
+    result[crown] = (teeth + rooted * np.maximum(teeth_or_gums - teeth, 0))[crown]
+    flesh = (template.part == TONGUE) | ((template.part == TEETH) & ~crown)
+    # Between lips that are hardly apart, what looks like flesh is the lower lip.
+    result[flesh] = (1 - teeth_or_gums)[flesh] * smoothstep(np.float32(gap), 0.25, 0.4)
+    return result
 
 
 def inside_mouth(
     template: HeadTemplate,
     fine: NDArray[np.float32],
-    uv: NDArray[np.float32],
+    light: NDArray[np.float32],
     photo: NDArray[np.float32],
-    mouth: NDArray[np.float32],
-    gap: float,
+    seen: NDArray[np.float32],
     brightness: float,
-    default: NDArray[np.float64],
-) -> None:
-    """Write into (V, 3) ``default`` what a mouth looks like inside where the photo does not show it.
+) -> NDArray[np.float32]:
+    """(N, 3) colours of :attr:`HeadTemplate.mouth_inside` where the photo does not show it: teeth like those it shows.
 
     Args:
-        fine: (V, 3) the head in the photo's pose; uv: (V, 2) where the photo would show it.
-        mouth: (512, 512) within the lips, see :func:`openings`; gap: see :func:`lip_gap`.
+        fine: (V, 3) the head in the photo's pose; light: (N, 3), see :func:`light_within`.
+        seen: (512, 512, 2), see :func:`teeth_and_gums`.
         brightness: of the photo's skin, 1 where typical.
     """
-    in_mouth = template.interior > 0.75
-    default[in_mouth] = np.array(INTERIOR_COLOUR) * brightness
-    teeth = np.flatnonzero(template.part == TEETH)
-    lower = np.linalg.norm(template.unit_offsets[template.units.index("mouth-open")], axis=1) > 0.01
-    lower = (template.subdivision @ lower.astype(np.float32))[teeth] > 0.5
-    front = fine[teeth, 2] > fine[teeth, 2].max() - 0.03
-    gums = np.zeros(len(teeth))
+    inside = template.mouth_inside
+    part, crown = template.part[inside], template.crowns[inside]
+    colours = np.empty((len(inside), 3))
+    colours[:] = INTERIOR_COLOUR
+    colours[part == TONGUE] = DEFAULT_COLOURS[TONGUE]
+    colours[part == TEETH] = GUM_COLOUR
+    colours *= brightness
+    tooth = np.array(DEFAULT_COLOURS[TEETH]) * brightness
+    shown = photo[seen[..., 0] > 0.6]
+    if len(shown) >= LEAST_SHOWN:
+        found = np.quantile(shown, 0.6, axis=0) / BRIGHTEST
+        # Whatever the photo's light does to them, teeth are pale.
+        found = np.maximum(found, 0.5 * found.max())
+        tooth = found * min(1 / found.max(), 1)
+    rooted = rootedness(template, fine)[crown]
+    colours[crown] = tooth * (1 + (np.array(ROOT) - 1) * rooted[:, None])
+    return np.clip(colours * light, 0, 1).astype(np.float32)
+
+
+def rootedness(template: HeadTemplate, fine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) of :attr:`HeadTemplate.mouth_inside`, 1 at a tooth's gum and 0 at its edge."""
+    inside = template.mouth_inside
+    result = np.zeros(len(inside), np.float32)
+    teeth = np.flatnonzero(template.crowns[inside])
+    lower = lower_jaw(template)[inside[teeth]]
+    height = fine[inside[teeth], 1]
     for jaw, sign in ((~lower, 1), (lower, -1)):
-        if (jaw & front).any():
-            height = sign * fine[teeth[jaw], 1]
-            height = height - (sign * fine[teeth[jaw & front], 1]).min()
-            gums[jaw] = smoothstep(height, 0.018, 0.022)
-            gum = gums[jaw, None]
-            default[teeth[jaw]] = (1 - gum) * default[teeth[jaw]] + gum * np.array(GUM_COLOUR) * brightness
-    # The farther back in the mouth, the nearer its corners and the closer the lips, the darker.
-    for part in (TEETH, TONGUE):
-        index = np.flatnonzero(template.part == part)
-        back = (fine[index, 2].max() - fine[index, 2]) / 0.09
-        aside = np.abs(fine[index, 0] - fine[index, 0].mean())
-        shade = (1 - 0.75 * np.clip(back, 0, 1)) * (
-            1 - 0.55 * smoothstep(aside / max(aside.max(initial=0), 1e-6), 0.4, 0.9)
-        )
-        default[index] *= shade[:, None] * mouth_light(gap)
-    default[in_mouth] *= mouth_light(gap)
-    beside, close = beside_the_opening(uv, photo, mouth, gap)
-    default[teeth] += close[teeth] * (1 - 0.5 * (gums * lower)[:, None]) * (beside[teeth] - default[teeth])
+        if jaw.any():
+            low = np.quantile(sign * height[jaw], 0.05)
+            result[teeth[jaw]] = smoothstep(sign * height[jaw] - low, 0.008, 0.024)
+    return result
 
 
-def beside_the_opening(uv, photo, mouth, gap) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(V, 3) colours of the open mouth where it is nearest to each vertex's place, and (V, 1) how near that is: other
-    views show more of the teeth, at the corners above all, and they go on as the photo has them."""
-    opened = cv2.erode((mouth > 0.85).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    colours, close = np.zeros((len(uv), 3), np.float32), np.zeros((len(uv), 1), np.float32)
-    if gap < 0.03 or opened.sum() < 30:
-        return colours, close
-    rows, columns = np.flatnonzero(opened.any(1)), np.flatnonzero(opened.any(0))
-    reach = int(BESIDE * len(columns))
-    top, left = max(rows[0] - reach, 0), max(columns[0] - reach, 0)
-    window = (slice(top, rows[-1] + reach), slice(left, columns[-1] + reach))
-    share = opened[window].astype(np.float32)
-    soft = cv2.GaussianBlur(photo[window] * share[..., None], (0, 0), 2)
-    soft /= np.maximum(cv2.GaussianBlur(share, (0, 0), 2), 1e-3)[..., None]
-    away, nearest = distance_transform_edt(share < 0.5, return_indices=True)
-    row, column = (uv[:, ::-1] * DEPTH_SIZE).astype(int).T - np.array([[top], [left]])
-    near = (row >= 0) & (column >= 0) & (row < share.shape[0]) & (column < share.shape[1])
-    row, column = row[near], column[near]
-    colours[near] = soft[tuple(nearest[:, row, column])]
-    close[near, 0] = 1 - smoothstep(away[row, column], 0.3 * reach, reach)
-    return colours, close
+def lower_jaw(template: HeadTemplate) -> NDArray[np.bool_]:
+    """(V,) what drops when the mouth opens."""
+    drop = np.linalg.norm(template.unit_offsets[template.units.index("mouth-open")], axis=1) > 0.01
+    return (template.subdivision @ drop.astype(np.float32)) > 0.5

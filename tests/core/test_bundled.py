@@ -1,7 +1,5 @@
 """The bundled model on the sample portrait: it reproduces the photo, and every slider does what it is called."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from inversion_core import landmark_tables as table
 from inversion_core.bundled import LIKE_THE_PHOTO
 from inversion_core.camera import Camera
-from inversion_core.generators.template import SKIN, TEETH
+from inversion_core.generators.template import SKIN
 from inversion_core.image import to_float
 from inversion_core.metrics import face_mask, iou, psnr, ssim
 from inversion_core.pipeline import edit, turntable_camera, view
@@ -268,14 +266,3 @@ def test_smaller_hair_textures_of_earlier_versions_are_enlarged(inversion, model
 def test_smoothstep_is_a_step_that_is_smooth():
     x = np.array([-1.0, 0.2, 0.5, 0.8, 2.0])
     assert np.allclose(smoothstep(x, 0.2, 0.8), [0, 0, 0.5, 1, 1])
-
-
-def test_parting_lips_let_light_into_a_closed_mouth(model, inversion):
-    teeth = model.template.part == TEETH
-    closed = inversion.portrait.landmarks.copy()
-    closed[[13, 14]] = closed[[13, 14]].mean(0)
-    shut = replace(inversion, portrait=replace(inversion.portrait, landmarks=closed))
-    brighter = [edit(head, {"mouth_open": 1.0}, model).light[teeth].mean() for head in (inversion, shut)]
-    assert brighter[0] < 1.2
-    assert brighter[1] > 2.5
-    assert np.array_equal(edit(shut, {}, model).light, edit(inversion, {}, model).light)

@@ -142,7 +142,8 @@ def test_in_a_smile_the_side_teeth_come_to_the_corners_of_the_mouth(model):
     order = np.argsort(coarse[teeth, 0])
     assert abs(shift[order[:200]].mean() - shift[order[-200:]].mean()) < 2e-3
     closed = template.coarse(np.zeros(len(template.identity), np.float32), 0 * smile, shape)
-    assert np.ptp(seated_teeth(template, closed)[teeth, 2]) < 0.0075
+    # Teeth that are widened turn a little about themselves.
+    assert np.ptp(seated_teeth(template, closed)[teeth, 2]) < 0.0095
 
 
 @pytest.mark.parametrize("opening", [0.0, 0.15, 0.3])

@@ -1,9 +1,11 @@
 """Closed lids wear the skin round the eye, and hide what the photo shows of open ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from inversion_core.lid_skin import LASHES
+from inversion_core.lid_skin import FAIR, LASHES, LID_TONE
 from inversion_core.pipeline import edit
 from inversion_core.refine.layer import CHANNELS, COLOUR, SEEN_STRAIGHT, WEIGHT
 
@@ -14,7 +16,8 @@ def test_lids_take_the_colour_of_the_skin_round_them_and_not_of_brows(model):
     for lid in model.lid_skin:
         dark = lid.ring[::4]
         attributes[dark, COLOUR] = [0.2, 0.15, 0.1]
-        assert lid.colours(attributes) / lid.bulge[:, None] == pytest.approx(
+        tone = 1 + (LID_TONE - 1) * lid.share[:, None]
+        assert lid.colours(attributes) / lid.bulge[:, None] / tone == pytest.approx(
             np.tile([0.8, 0.6, 0.5], (len(lid.zone), 1)), abs=0.01
         )
 
@@ -39,3 +42,25 @@ def test_a_blink_hides_the_open_eye_and_darkens_the_margin_only(inversion, model
     away = np.ones(len(before), bool)
     away[np.concatenate([lid.zone for lid in model.lid_skin])] = False
     assert np.array_equal(head.head.attributes[away][:, COLOUR], before[away][:, COLOUR])
+
+
+def test_a_closed_lid_wears_the_pores_of_the_cheek_in_its_own_colour(inversion, model):
+    detail = inversion.detail
+    rows, columns = np.indices(detail.photo.shape[:2])
+    pores = (0.6 + 0.1 * (-1.0) ** (rows + columns))[..., None] * np.ones(3)
+    plain = np.ones_like(detail.masks) * np.array([1, 0], np.float32)
+    skinned = replace(detail, photo=pores.astype(np.float32), masks=plain)
+    for lid in model.lid_skin:
+        colour = np.full((len(lid.zone), 3), 0.45, np.float32)
+        there, gain = lid.grain(skinned, colour)
+        below = detail.camera.project(detail.head.vertices[lid.zone])[:, 1].mean()
+        assert there[:, 1].mean() > below
+        assert gain == pytest.approx(0.75, abs=0.02)
+        assert lid.grain(replace(skinned, masks=1 - plain), colour) is None
+
+
+def test_fair_lashes_are_lighter_than_dark_ones(model):
+    lid = model.lid_skin[0]
+    skin = np.full((len(lid.zone), 3), 0.6, np.float32)
+    assert lid.darkness(skin, skin) == pytest.approx(FAIR)
+    assert lid.darkness(skin, 0.1 * skin) == 1
