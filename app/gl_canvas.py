@@ -25,7 +25,7 @@ MOVING_SECONDS, RESTING_SECONDS = 0.02, 0.15
 """What a picture may take while the hand moves and once it rests: the window waits for it."""
 SMALLEST = 0.25
 """Least share of the widget's pixels along a side, however slow the driver."""
-GL_TEXTURE0, GL_TEXTURE_2D = 0x84C0, 0x0DE1
+GL_TEXTURE0, GL_TEXTURE_2D, GL_UNPACK_ALIGNMENT = 0x84C0, 0x0DE1, 0x0CF5
 LOOKS = {Look.PHOTO: "PHOTO", Look.CLAY: "CLAY", Look.NORMALS: "NORMALS", Look.DEPTH: "DEPTH"}
 """The looks that shaders know."""
 
@@ -252,8 +252,10 @@ class GLCanvas(QOpenGLWidget):
         return self._renderers[key]
 
     def _hand_back(self) -> None:
-        """Leave texture unit 0 active and empty: Qt's painter takes for granted that it is."""
+        """Leave OpenGL as Qt's painter takes it for granted: texture unit 0 active and empty, rows in steps of 4 bytes."""
         functions = self.context().functions()
+        # Without this the letters that it uploads are sheared.
+        functions.glPixelStorei(GL_UNPACK_ALIGNMENT, 4)
         functions.glActiveTexture(GL_TEXTURE0)
         functions.glBindTexture(GL_TEXTURE_2D, 0)
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QPainter
 
 pytest.importorskip("moderngl", reason="moderngl is not installed")
 
@@ -140,3 +140,14 @@ def test_a_window_shows_what_the_processor_draws(qtbot, inversion, model):
     assert screen.shape[:2] == (320, 400)
     middle = wanted[40:360, :, 3] == 255
     assert np.abs(screen - wanted[40:360, :, :3])[middle].mean() < 6.0
+    # Letters over the picture are as Qt draws them elsewhere.
+    view.compare = Compare.SIDE
+    plain = QImage(400, 320, QImage.Format.Format_RGB32)
+    painter = QPainter(plain)
+    view.paint_ground(painter)
+    view.paint_over(painter)
+    painter.end()
+    label = np.s_[12:34, 75:125, :3]
+    letters, expected = (pixels(image)[label].astype(float) for image in (canvas.grabFramebuffer(), plain))
+    assert expected.std() > 20
+    assert np.corrcoef(letters.ravel(), expected.ravel())[0, 1] > 0.6
