@@ -256,9 +256,10 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, points
     eyes_only = template.part == EYES
     default[eyes_only] = albedo[eyes_only] * brightness
     inside, light = template.mouth_inside, light_within(template, fine, normals, points)
-    default[inside], pull[inside] = inside_mouth(template, fine, light, photo, teeth, brightness), 1.0
+    within, pull[inside] = inside_mouth(template, fine, light, photo, teeth, brightness), 1.0
+    default[inside] = within / np.maximum(light, 1e-3)
     default = in_the_photo_s_tones(default, photo, masks[..., 0])
-    within = default[inside]
+    default[inside] = within = default[inside] * light
     # Colours, and beside them how far they are those of clothes.
     both = harmonic(
         template,

@@ -13,6 +13,8 @@ GREY, COLOURED = 2.5, 4.0
 
 Measured: a black-and-white photo .04, a faded one 2.3, colour photos 5.4 and more.
 """
+DARK = 35.0
+"""Lightness below which hue says nothing."""
 STEPS = 12
 """Steps of lightness, each with a tone of its own."""
 
@@ -37,7 +39,9 @@ def in_the_photo_s_tones(
     if share == 0:
         return colours
     own = cv2.cvtColor(np.clip(colours, 0, 1).astype(np.float32)[None], cv2.COLOR_RGB2LAB)[0]
-    own[:, 1:] += share * (_toned(own[:, 0], place, tones) - own[:, 1:])
+    # What lies in the dark comes to light when a mouth opens: there it has the hue of shadows that can be seen.
+    dark = np.minimum(own[:, :1] / DARK, 1)
+    own[:, 1:] += share * (dark * _toned(np.maximum(own[:, 0], DARK), place, tones) - own[:, 1:])
     return np.clip(cv2.cvtColor(own[None], cv2.COLOR_LAB2RGB)[0], 0, 1).astype(np.float64)
 
 

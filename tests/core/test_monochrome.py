@@ -29,6 +29,14 @@ def test_a_toned_photo_gives_its_tone():
         assert np.abs(toned[:, channel] - expected).max() < 2
 
 
+def test_what_is_dark_keeps_its_hue_when_it_is_lit():
+    sepia = SHADES[..., None] ** np.float32([0.8, 1.0, 1.3])
+    dim = in_the_photo_s_tones(0.2 * COLOURS, sepia, PERSON)
+    lit = 4 * dim
+    assert lit.max() < 1
+    assert (lit.min(1) > 0.45 * lit.max(1)).all()
+
+
 def test_coloured_photos_change_nothing():
     coloured = np.random.default_rng(0).random((256, 256, 3), np.float32)
     coloured = cv2.GaussianBlur(coloured, (0, 0), 4)
