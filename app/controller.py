@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.activities import Activities, Activity
@@ -246,7 +247,10 @@ class Controller(QObject):
     def _take(self, opened: Opened, activity: Activity) -> None:
         self._take_model(opened.model)
         inversion = opened.inversion
-        view = None if opened.camera is None else view_of(opened.camera, inversion.portrait.camera)
+        photo, view = inversion.portrait.camera, None
+        # Projects that no window has saved have the photo's own camera, which cuts off hair above the crop.
+        if opened.camera is not None and not np.allclose(opened.camera.label(), photo.label(), atol=1e-6):
+            view = view_of(opened.camera, photo)
         self.session.open(
             inversion,
             opened.moves,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -552,3 +553,17 @@ def test_numbers_may_be_typed_with_a_comma_or_a_point(qtbot, opened, language, t
     qtbot.keyClicks(field, typed)
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert opened.session.moves["smile"] == 0.25
+
+
+def test_projects_are_seen_as_they_were_left_and_those_of_the_command_line_whole(
+    qtbot, opened, tmp_path, engine
+):
+    photo, paths = opened.session.inversion.portrait.camera, (tmp_path / "cli.facet", tmp_path / "left.facet")
+    turned = replace(photo_view(photo), yaw=0.3, zoom=1.7)
+    for path, camera in zip(paths, (photo, opened.controller.camera(turned)), strict=True):
+        engine.save_project(opened.session.inversion, {}, camera, path, None, {})
+    for path, view in zip(paths, (photo_view(photo), turned), strict=True):
+        opened.files.open(str(path))
+        qtbot.waitUntil(lambda path=path: opened.session.path == path)
+        assert opened.session.view.zoom == pytest.approx(view.zoom, abs=1e-3)
+        assert opened.session.view.yaw == pytest.approx(view.yaw, abs=1e-3)
