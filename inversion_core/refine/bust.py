@@ -29,7 +29,7 @@ SIDES, DOWN = (0.12, 0.2), (0.2, 0.28)
 """Canonical distances aside and down from the middle of the head between which the neck becomes the body."""
 SUNNY = 0.3
 """How much nearer to the face's own tone bare shoulders are than the neck."""
-ARC, ARC_FADE = (0.66, 0.36, 0.14), 0.16
+ARC, ARC_FADE = (0.66, 0.36, 0.14), 0.22
 """Half axes of the arc in which the bust ends, and the depth at which it begins, in world units; share of it over
 which the bust fades out."""
 FLAT, CLOSED, MIDDLE = 0.01, 0.14, -0.03
@@ -37,7 +37,7 @@ FLAT, CLOSED, MIDDLE = 0.01, 0.14, -0.03
 the body is from front to back, in world units."""
 TILT, CHEST = 0.3, 0.12
 """How much higher it ends behind, in depths, and where in front of the body's middle that begins, in world units."""
-LOWEST = (0.455, 0.515)
+LOWEST = (0.43, 0.5)
 """Canonical depths between which it does so at the latest."""
 SPREAD, BACK = 30.0, 0.36
 """Pixels by which colours have run into one another there; widths of the photo from the body's middle whose clothes

@@ -300,10 +300,12 @@ def _head_layer(template, fine, camera, photo, masks, opening, chin, gap, points
     lowest = np.flatnonzero((body > 0.5).any(1)).max(initial=0) / DEPTH_SIZE
     if lowest < 0.98:
         attributes[:, OPACITY] *= 1 - below * (1 - smoothstep(lowest - uv[:, 1], 0.0, 0.03))
+    ends = np.where(skin, ending(fine, template.canonical), 1)
+    attributes[:, OPACITY] *= ends
     # An edge sharper than the mesh would show its triangles.
     soft = smoothed(adjacency, attributes[:, OPACITY], 6)
     attributes[:, OPACITY] += below * (soft - attributes[:, OPACITY])
-    attributes[:, OPACITY] *= np.where(skin, ending(fine, template.canonical), 1)
+    attributes[:, OPACITY] *= smoothstep(ends, 0.0, 0.4)
     # What the photo's own view shows of eyes and mouth is the photo, lids and lips before them included.
     attributes[:, SEEN_STRAIGHT] = np.where(inner, 1.0, np.maximum(straight, trust))
     return Layer(fine, template.faces, attributes)
