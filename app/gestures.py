@@ -25,6 +25,11 @@ class Scheme(Enum):
     TRACKPAD = "trackpad"
 
 
+def chosen_scheme(name: str) -> Scheme:
+    """The scheme of that name; Facet's own where settings hold one that is unknown here."""
+    return next((scheme for scheme in Scheme if scheme.value == name), Scheme.FACET)
+
+
 def gesture(event: QMouseEvent, scheme: Scheme) -> str:
     """ "orbit", "pan", "zoom" or "" for a button press."""
     button, keys = event.button(), event.modifiers()

@@ -26,6 +26,7 @@ from app.docks import arrange, make_docks
 from app.engine_protocol import Engine
 from app.files import FileDesk
 from app.frames import Frame
+from app.gestures import chosen_scheme
 from app.gl_choice import GLChoice
 from app.icons import application_icon, icon
 from app.notices import Notices
@@ -41,7 +42,7 @@ from app.settings import Settings
 from app.status import Status
 from app.theme import apply_theme, chosen_theme
 from app.toolbar import CommandBar
-from app.view3d import Scheme, View3D
+from app.view3d import View3D
 from app.welcome import WelcomePage
 from inversion_core.portrait import Portrait
 
@@ -165,7 +166,7 @@ class MainWindow(QMainWindow):
         self.theme = chosen_theme(settings.text("theme"))
         apply_theme(QApplication.instance(), self.theme)
         self.viewport.theme = self.photo.canvas.theme = self.theme
-        self.viewport.scheme = Scheme(settings.text("scheme"))
+        self.viewport.scheme = chosen_scheme(settings.text("scheme"))
         self.gl.settle()
         session.limits = (
             float(np.radians(settings.number("yaw_limit"))),

@@ -567,3 +567,11 @@ def test_projects_are_seen_as_they_were_left_and_those_of_the_command_line_whole
         qtbot.waitUntil(lambda path=path: opened.session.path == path)
         assert opened.session.view.zoom == pytest.approx(view.zoom, abs=1e-3)
         assert opened.session.view.yaw == pytest.approx(view.yaw, abs=1e-3)
+
+
+def test_settings_that_mean_nothing_here_are_passed_over(qtbot, window, settings):
+    for name in ("theme", "scheme", "renderer", "smooth", "yaw_limit", "export", "batch"):
+        settings.set_value(name, "from another version")
+    window.take_settings()
+    assert window.viewport.scheme is Scheme.FACET and window.theme.name == "dark"
+    assert window.session.limits[0] == pytest.approx(np.radians(75))
