@@ -44,6 +44,9 @@ class BatchDialog(QDialog):
             self.mesh.addItem(text, ending)
         self.views = QCheckBox(self.tr("Pictures from all sides"))
         self.again = QCheckBox(self.tr("Do again what an earlier run has done"))
+        self.mesh.setToolTip(self.tr("A mesh of each head beside its project"))
+        self.views.setToolTip(self.tr("Front, turned views, form and three edits of each head"))
+        self.again.setToolTip(self.tr("Otherwise photos that have their project already are passed over"))
         note = QLabel(
             self.tr(
                 "Every photo becomes a project. A report with pictures lists what did not work and why. "

@@ -21,16 +21,19 @@ class BlendDialog(QDialog):
         self.setWindowTitle(self.tr("Blend with {name}").format(name=other.portrait.name))
         self.setMinimumWidth(380)
         layout = QFormLayout(self)
+        layout.setContentsMargins(20, 18, 20, 16)
+        layout.setVerticalSpacing(12)
         self.sliders: dict[str, QSlider] = {}
         self._labels: dict[str, QLabel] = {}
-        for name, text in (
-            ("identity", self.tr("Shape")),
-            ("appearance", self.tr("Looks")),
-            ("expression", self.tr("Expression")),
+        for name, text, tip in (
+            ("identity", self.tr("Shape"), self.tr("How much of the head has the other person's form")),
+            ("appearance", self.tr("Looks"), self.tr("How much of skin and hair has the other's colours")),
+            ("expression", self.tr("Expression"), self.tr("How much of the other's smile or frown goes in")),
         ):
             slider, label = QSlider(Qt.Orientation.Horizontal), QLabel()
             slider.setRange(0, 100)
             slider.setAccessibleName(text)
+            slider.setToolTip(tip)
             label.setMinimumWidth(44)
             row = QHBoxLayout()
             row.addWidget(slider, 1)

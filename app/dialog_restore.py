@@ -172,6 +172,9 @@ class RestoreDialog(QDialog):
         self.find.clicked.connect(self._on_find)
         self.clear = QPushButton(self.tr("Clear"))
         self.clear.clicked.connect(self._on_clear)
+        self.eraser.setToolTip(self.tr("The brush takes marks away"))
+        self.find.setToolTip(self.tr("Mark fine lines that no face has; check what was found"))
+        self.clear.setToolTip(self.tr("Take all marks away"))
         for widget in (self.eraser, self.find, self.clear):
             row.addWidget(widget)
         box.addLayout(row)

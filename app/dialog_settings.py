@@ -60,6 +60,13 @@ class SettingsDialog(QDialog):
         self.autosave.setSpecialValueText(self.tr("never"))
         self.autosave.setProperty("setting", "autosave_seconds")
         self.autosave.valueChanged.connect(self._on_changed)
+        self.smooth.setToolTip(self.tr("How finely edges are drawn once the head rests"))
+        self.renderer.setToolTip(
+            self.tr("Automatic takes OpenGL where it is faster; Help ▸ Diagnostics says which draws")
+        )
+        self.yaw.setToolTip(self.tr("How far the head turns; what lies beyond 45° is mostly made up"))
+        self.pitch.setToolTip(self.tr("How far the head is seen from above or below"))
+        self.autosave.setToolTip(self.tr("Unsaved work is kept for after a crash; 0 keeps none"))
         form = QFormLayout()
         form.setVerticalSpacing(10)
         form.setHorizontalSpacing(18)
