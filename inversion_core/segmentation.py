@@ -27,6 +27,8 @@ RIM, HAIRLESS = 8, 0.25
 """Working pixels from the outline, beside the face, of which hair takes this share at least where it hangs lower."""
 EAR = 9
 """Working pixels from what is surely no hair within which an ear's other parts are."""
+COVERED = 0.85
+"""Share of an eye, and of the forehead above it, that hair which falls over it covers at least."""
 GLOSS = 300
 """Working pixels that a hole in the hair has at most to be gloss."""
 
@@ -122,6 +124,9 @@ def hair_mask(portrait: Portrait) -> NDArray[np.float32]:
         likely = np.where(real, likely, expected * hairy)
     likely = likely * _grown_from_the_head(likely > 0.5, place.down)
     likely = likely * (1 - _below_short_hair(likely > 0.5, person > 0.5, place))
+    likely = np.maximum(
+        likely, person * _over_an_eye(likely > 0.5, bins, like_top, place, portrait.landmarks)
+    )
     likely = np.maximum(likely, person * _wisps(likely > 0.5, portrait.landmarks))
     # Ears are skin as far as they look more like it than like the hair on top, which was learnt from no ear.
     ears = ((like_skin > like_top) & (person > 0.9) & place.at_the_ears()).astype(np.uint8)
@@ -241,6 +246,37 @@ def _wisps(hair: NDArray[np.bool_], landmarks: NDArray) -> NDArray[np.float32]:
     left = np.maximum.accumulate(inner[:, :column][:, ::-1], 1)[:, ::-1]
     right = np.maximum.accumulate(inner[:, column:], 1)
     return np.concatenate([left, right], 1) * build.high
+
+
+def _over_an_eye(
+    hair: NDArray[np.bool_], bins: NDArray, like_hair: NDArray, place: _FacePlace, landmarks: NDArray
+) -> NDArray[np.float32]:
+    """1 on hair that falls over one eye: the place of a face's features says nothing there, only colour does.
+
+    The other half of the face tells skin's colours. Dark glasses and deep shadows leave the forehead free.
+    """
+    points = landmarks[:, :2].astype(np.float64)
+    eyes = [_hull(points, group) > 0 for group in (table.LEFT_EYE, table.RIGHT_EYE)]
+    result = np.zeros(hair.shape, np.float32)
+    for hidden, other in (eyes, eyes[::-1]):
+        if not hidden.any() or not other.any():
+            return result
+        beyond = place.aside[other].mean()
+        far = np.sign(beyond) * place.aside > 0.3 * abs(beyond)
+        skin = far & (place.depth > 0.1) & ~place.features & (place.down > 0.1) & (place.down < 0.6)
+        if skin.sum() < 60:
+            continue
+        evidence = _blur(np.clip(like_hair - _colour_likelihood(bins, skin), -4, 4), 1)
+        over = place.aside - place.aside[hidden].mean()
+        above = (np.abs(over) < 0.15) & (place.down < -0.12) & (place.down > -0.4) & (place.depth > 0)
+        like = evidence > 1
+        if like[hidden].mean() < COVERED or like[above].mean() < COVERED or like[other].mean() > 0.7:
+            continue
+        fallen = cv2.morphologyEx((like & (place.down < 0.7)).astype(np.uint8), cv2.MORPH_OPEN, _disc(2))
+        _, pieces = cv2.connectedComponents(fallen | hair.astype(np.uint8))
+        kept = np.isin(pieces, np.unique(pieces[hair])) & (fallen > 0)
+        result = np.maximum(result, _blur(kept, 0.7))
+    return result
 
 
 def _with_gloss(likely: NDArray[np.float32]) -> NDArray[np.float32]:

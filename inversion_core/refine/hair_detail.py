@@ -91,7 +91,10 @@ def hair_detail(
     )
     grown = continued(attributes[:, SEEN].reshape(grid) > 0.6, hairy.reshape(grid), hair.unseen.reshape(grid))
     grown = _ragged(grown, attributes[:, SEEN].reshape(grid))
-    attributes[:, OPACITY] = grown.ravel() * (1 - hair.bare * (1 - smoothstep(hairy, 0.3, 0.6)))
+    bare = (hair.bare * (1 - smoothstep(hairy, 0.3, 0.6))).reshape(grid).astype(np.float32)
+    # Less than an ear, or the skin before a curtain, is a hole.
+    bare = cv2.morphologyEx(bare, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    attributes[:, OPACITY] = (grown * (1 - bare)).ravel()
     lowest = int(np.flatnonzero((grown > 0.02).any(1)).max(initial=0)) + 2
     texture = _hair_texture(
         uv.reshape(*grid, 2), trust.reshape(grid), photo, masks[..., 1], hair_colour, skin_colour, lowest

@@ -133,3 +133,22 @@ def test_an_ear_between_hair_is_no_hair(portrait):
     whole = replace(portrait, image=image, person=np.ones((512, 512), np.float32))
     hair = segmentation.hair_mask(whole)
     assert hair[ear & (away > 0)].mean() < 0.35 and hair[ear & (away < 0)].mean() > 0.95
+
+
+def test_hair_that_falls_over_one_eye_is_hair_and_a_dark_glass_is_not(portrait):
+    points = portrait.landmarks[:, :2] * 512
+    eye, cheek = points[list(table.LEFT_EYE)].mean(0), points[list(table.LIPS)].mean(0)
+    side = np.sign(eye[0] - cheek[0])
+    rows, columns = np.mgrid[:512, :512]
+    beyond = (columns - 0.5 * (eye[0] + cheek[0])) * side > 0
+    locks = portrait.image[60:120, 160:350].reshape(-1, 3)
+    over = beyond & (rows > 120) & (rows < eye[1] + 45) & (np.abs(columns - eye[0]) < 60)
+    painted = portrait.image.copy()
+    painted[over] = locks[np.random.default_rng(0).integers(len(locks), size=over.sum())]
+    x, y = eye.astype(int)
+    glass = np.where((over & (rows > eye[1] - 25))[..., None], portrait.image // 4, portrait.image)
+    for image, hairy in ((painted, True), (glass, False)):
+        hair = segmentation.hair_mask(replace(portrait, image=image))
+        assert (hair[y - 8 : y + 8, x - 10 : x + 10].mean() > 0.9) == hairy
+        other = points[list(table.RIGHT_EYE)].mean(0).astype(int)
+        assert hair[other[1] - 8 : other[1] + 8, other[0] - 10 : other[0] + 10].mean() < 0.1
