@@ -22,6 +22,10 @@ from inversion_core.errors import MissingResource
 SKIN, EYES, TEETH, TONGUE = 0, 1, 2, 3
 """Part numbers of vertices."""
 
+CROWN_VERTICES = 200
+"""Connected parts of the teeth with fewer vertices are crowns, the others gums."""
+LOWER_JAW, BELOW = 0.0225, -0.06
+"""World units that what belongs to the lower jaw moves at least when the mouth opens, and where it ends above."""
 QUANTUM = 1.6e-5
 """World units per step of the stored int16 offsets; the largest offset is 0.52."""
 
@@ -117,6 +121,17 @@ class HeadTemplate:
         adjacency = sparse.csr_matrix((edges.data[same], (edges.row[same], edges.col[same])), edges.shape)
         degree = np.asarray(adjacency.sum(1)).ravel()
         return adjacency, (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
+
+    @cached_property
+    def jaws(self) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.bool_]]:
+        """The vertices of teeth and gums, (N,); the number of the crown each belongs to, -1 for gums; and which belong
+        to the lower jaw."""
+        teeth = np.flatnonzero(self.part == TEETH)
+        _, part = connected_components(self.adjacency[teeth][:, teeth], directed=False)
+        drop = np.linalg.norm(self.unit_offsets[self.units.index("mouth-open")], axis=1)
+        moved = (self.subdivision @ np.column_stack([drop, self.mean[:, 1]]).astype(np.float32))[teeth]
+        crown = np.where(np.bincount(part)[part] < CROWN_VERTICES, part, -1)
+        return teeth, crown, (moved[:, 0] > LOWER_JAW) & (moved[:, 1] < BELOW)
 
     @cached_property
     def coarse_part(self) -> NDArray[np.uint8]:

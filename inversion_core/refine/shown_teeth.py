@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from inversion_core.camera import Camera
-from inversion_core.generators.template import TEETH, HeadTemplate
+from inversion_core.generators.template import HeadTemplate
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.mouth import INNER_LIPS, lip_gap
 
@@ -24,10 +23,6 @@ SURE = 0.35
 """Share of the widest opening from which on columns are read; towards the corners teeth go on as beside them."""
 CROWN = 0.04
 """World units above a tooth's edge up to which it is drawn out."""
-CROWN_VERTICES = 200
-"""Connected parts of the teeth with fewer vertices are crowns, the others gums."""
-LOWER_JAW, BELOW = 0.0225, -0.06
-"""World units that what belongs to the lower jaw moves at least when the mouth opens, and where it ends above."""
 FRONT = 0.09
 """World units behind the foremost tooth within which teeth are compared with the photo's."""
 LONGEST, SHORTEST = 0.03, -0.008
@@ -86,8 +81,8 @@ def teeth_of_the_photo(
     mouth = _shown(photo, landmarks) if lip_gap(landmarks[:, :2]) > OPEN else None
     if mouth is None:
         return result
-    teeth, crown, lower = _jaws(template)
-    upper = ~lower
+    teeth, crowns, lower = template.jaws
+    crown, upper = crowns >= 0, ~lower
     projected = camera.project(fine[teeth])
     aside, height = mouth.placed(projected[:, :2]).T
     column = np.floor(aside * COLUMNS).astype(int)
@@ -122,7 +117,7 @@ def teeth_of_the_photo(
     widened = crown & upper
     ends, starts = WIDER
     wider = (starts + (ends - starts) * share[widened])[:, None] - 1
-    result[teeth[widened][:, None], [0, 2]] += wider * _from_the_middle(template, fine, teeth[widened])
+    result[teeth[widened][:, None], [0, 2]] += wider * _from_the_middle(fine[teeth[widened]], crowns[widened])
     return result
 
 
@@ -165,15 +160,6 @@ def _halves(ring: NDArray) -> tuple[NDArray, NDArray]:
     return tuple(half[np.argsort(half[:, 0])].T for half in (ring[:11], np.r_[ring[10:], ring[:1]]))
 
 
-def _jaws(template: HeadTemplate) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
-    """The vertices of teeth and gums; which are a crown's; and which belong to the lower jaw."""
-    teeth = np.flatnonzero(template.part == TEETH)
-    _, part = connected_components(template.adjacency[teeth][:, teeth], directed=False)
-    drop = np.linalg.norm(template.unit_offsets[template.units.index("mouth-open")], axis=1)
-    moved = (template.subdivision @ np.column_stack([drop, template.mean[:, 1]]).astype(np.float32))[teeth]
-    return teeth, np.bincount(part)[part] < CROWN_VERTICES, (moved[:, 0] > LOWER_JAW) & (moved[:, 1] < BELOW)
-
-
 def _lifted(head: NDArray[np.float32], upper: NDArray[np.intp], lower: NDArray[np.intp]) -> float:
     """World units by which the lower teeth must move up to begin behind the upper ones' edge."""
     ahead = [crowns[head[crowns, 2] > head[crowns, 2].max() - 0.03] for crowns in (upper, lower)]
@@ -181,12 +167,11 @@ def _lifted(head: NDArray[np.float32], upper: NDArray[np.intp], lower: NDArray[n
     return float(np.clip(lift, -LIFT, LIFT))
 
 
-def _from_the_middle(template: HeadTemplate, fine: NDArray[np.float32], crowns: NDArray[np.intp]) -> NDArray:
-    """(N, 2) sideways and forwards from the middle of the crown that each vertex belongs to."""
-    _, part = connected_components(template.adjacency[crowns][:, crowns], directed=False)
-    flat = fine[crowns][:, [0, 2]]
-    sums = np.stack([np.bincount(part, flat[:, k]) for k in range(2)], 1)
-    return flat - (sums / np.bincount(part)[:, None])[part]
+def _from_the_middle(vertices: NDArray[np.float32], crown: NDArray[np.int32]) -> NDArray:
+    """(N, 2) sideways and forwards from the middle of the crown that each vertex belongs to, by its number."""
+    flat = vertices[:, [0, 2]]
+    sums = np.stack([np.bincount(crown, flat[:, k]) for k in range(2)], 1)
+    return flat - (sums / np.maximum(np.bincount(crown), 1)[:, None])[crown]
 
 
 def _windows(values: NDArray, reach: int) -> NDArray:
