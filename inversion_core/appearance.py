@@ -25,6 +25,8 @@ DARK_HAIR = np.array([0.07, 0.055, 0.05], np.float32)
 BODY = (0.18, 0.22)
 """Canonical depths below the middle of the head, at the chin, between which there may be clothes."""
 GREY_HAIR = np.array([0.74, 0.73, 0.71], np.float32)
+LIPS_PALE = 0.4
+"""How far lips take on the hue of the skin at age +1."""
 
 
 def sh_basis(normals: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,6 +144,10 @@ def colour_factors(
         hair *= np.clip(goal / own, 0.25, 5.0) ** (0.85 * abs(lightness))
     if age > 0:
         hair *= np.clip(GREY_HAIR / (own * hair), 0.5, 2.6) ** (0.5 * age)
+        # Lips lose their red, but get no brighter.
+        lips = np.maximum(np.median(detail.head.attributes[:, COLOUR][template.lips > 0.8], 0), 0.05)
+        paler = np.clip(detail.skin_colour / detail.skin_colour.mean() / (lips / lips.mean()), 0.6, 1.7)
+        head *= np.exp(template.lips[:, None] * LIPS_PALE * age * np.log(paler))
     low = detail.head.attributes[:, COLOUR]
     on_head = hair / (1 + SPARED * low * np.maximum(hair - 1, 0))
     head *= np.exp(hairy[:, None] * skin[:, None] * np.log(on_head))

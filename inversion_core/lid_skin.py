@@ -21,15 +21,15 @@ REACH = 0.018
 """World units over which neighbouring skin counts for a place on the lid."""
 LASH_REACH = (0.3, 0.8)
 """How far from the open lid's rim the photo may show lashes, in half widths of the eye."""
-LASH_SHARE = 0.92
+LASH_SHARE = 0.84
 """How much of the photo's lashes over a closed lid goes; the rest passes for its fold."""
-LASH_DARK = (0.02, 0.16)
+LASH_DARK = (0.03, 0.18)
 """How much darker than the skin round the eye what counts as lashes is."""
 CREASE = 0.16
 """Light that the fold takes away in which a lid begins."""
 LID_TONE = np.array([0.985, 0.96, 0.95], np.float32)
 """Factor on the skin round the eye: lids are thin, and darker and redder."""
-UNEVEN = 0.11
+UNEVEN = 0.17
 """Range of brightness, but for an even slope, from which on a piece of cheek is none that a lid could wear."""
 PATCHES = tuple(
     (across, down) for down in (1.6, 2.0, 2.4, 2.8, 3.2) for across in (-0.8, -0.4, 0.0, 0.4, 0.8)

@@ -16,7 +16,7 @@ from inversion_core.appearance import hair_share
 from inversion_core.dyed import dyed
 from inversion_core.generators.head import Head
 from inversion_core.generators.template import EYES, SKIN, TEETH, HeadTemplate
-from inversion_core.landmark_tables import BROWS, CHIN, LEFT_IRIS, RIGHT_IRIS
+from inversion_core.landmark_tables import BROWS, CHIN, LEFT_IRIS, OUTER_LIPS, RIGHT_IRIS
 from inversion_core.refine.along_surface import smoothed
 from inversion_core.refine.bust import unlike_skin
 from inversion_core.refine.canonical import PhotoDetail
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PARTS = ("skin", "lips", "irises", "eye whites", "brows", "hair", "teeth", "clothes")
 """What has a tint of its own; codes hold the skin's modes first, then three numbers for each of these."""
-OUTER_LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
-"""MediaPipe's ring round the lips."""
 SMOOTHINGS = 6
 """Over the skin's modes: wrinkles and stubble of the scanned skins are not this person's."""
 MASK_SIZE = 512

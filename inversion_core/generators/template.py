@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from inversion_core.compiled import serial
 from inversion_core.errors import MissingResource
+from inversion_core.landmark_tables import OUTER_LIPS
 
 SKIN, EYES, TEETH, TONGUE = 0, 1, 2, 3
 """Part numbers of vertices."""
@@ -186,6 +187,25 @@ class HeadTemplate:
         result = self.part == TEETH
         result[result] = self.tooth > 0
         return result
+
+    @cached_property
+    def lips(self) -> NDArray[np.float32]:
+        """(V,) in [0, 1], how far a vertex is of the lips' red."""
+        points, fine = self.landmarks(self.mean), self.fine(self.mean)
+        middle = points[[13, 14]].mean(0)
+        ring = points[list(OUTER_LIPS), :2] - middle[:2]
+        away = fine[:, :2] - middle[:2]
+        turn = np.arctan2(ring[:, 1], ring[:, 0])
+        order = np.argsort(turn)
+        reach = np.interp(
+            np.arctan2(away[:, 1], away[:, 0]),
+            turn[order],
+            np.linalg.norm(ring, axis=1)[order],
+            period=2 * np.pi,
+        )
+        share = np.clip((reach - np.linalg.norm(away, axis=1)) / 0.004 + 0.5, 0, 1)
+        front = (np.abs(fine[:, 2] - middle[2]) < 0.05) & (self.part == SKIN) & (self.interior < 0.25)
+        return (share * front).astype(np.float32)
 
     @cached_property
     def mouth_inside(self) -> NDArray[np.intp]:

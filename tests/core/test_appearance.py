@@ -9,6 +9,7 @@ import pytest
 from inversion_core.appearance import colour_factors, estimate_light, hair_share, load_ageing, relit, sh_basis
 from inversion_core.generators.template import SKIN, vertex_normals
 from inversion_core.pipeline import edit
+from inversion_core.refine.layer import COLOUR
 
 
 def _directions(count=4000):
@@ -104,10 +105,22 @@ def test_age_bleaches_no_skin_that_is_bright_and_still_darkens_it(inversion, mod
     for level in (0.5, 1.0):
         photo = np.full_like(detail.photo, level)
         shown = replace(detail, photo=photo, head=replace(detail.head, attributes=attributes))
-        bare = (template.part == SKIN) & (template.interior < 0.7) & (hair_share(template, shown) < 0.01)
+        bare = (template.part == SKIN) & (template.interior < 0.7) & (template.lips == 0)
+        bare &= hair_share(template, shown) < 0.01
         assert bare.sum() > 1000
         lit[level] = colour_factors(template, shown, lighter, {"age": 1.0})[0][bare]
         darker = colour_factors(template, shown, 1 / lighter, {"age": 1.0})[0][bare]
         assert np.median(darker) == pytest.approx(1.2**-0.9, abs=0.01)
     assert lit[1.0].max() < 1.01
     assert np.median(lit[0.5]) == pytest.approx(1.2**0.9 / (1 + 0.5 * (1.2**0.9 - 1)), abs=0.01)
+
+
+def test_lips_lose_their_red_with_age_and_skin_keeps_its_own(inversion, model):
+    template, detail = model.template, inversion.detail
+    attributes = detail.head.attributes.copy()
+    attributes[template.lips > 0.8, COLOUR] = 0.7, 0.2, 0.2
+    made_up = replace(detail, head=replace(detail.head, attributes=attributes))
+    factors = colour_factors(template, made_up, np.ones((len(template.part), 3), np.float32), {"age": 1.0})[0]
+    lips = factors[template.lips > 0.99]
+    assert (lips[:, 0] < 0.95).all() and (lips[:, 1:] > 1.1).all()
+    assert np.allclose(factors[template.scalp + template.lips == 0][:, 0], 1, atol=0.3)
