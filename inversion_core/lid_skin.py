@@ -87,22 +87,32 @@ class LidSkin:
         of the cheek, and (n, 3) factors that give it these colours; None where there is none."""
         own = detail.camera.project(detail.head.vertices[self.zone] + self.travel)[:, :2]
         half = float(np.ptp(own[self.share > 0.5, 0])) / 2
-        best, most = None, UNEVEN
-        slopes = np.column_stack([own, np.ones(len(own))])
-        soft = cv2.GaussianBlur(detail.photo, (0, 0), max(GRAIN * half * len(detail.photo), 0.8))
-        known = np.stack([detail.masks[..., 0], 1 - detail.masks[..., 1]], -1)
-        for across, down in PATCHES:
-            there = own + np.array([across * self.outwards, down], np.float32) * half
-            if there.min() < 0.01 or there.max() > 0.99 or sampled(known, there).min() < 0.8:
-                continue
-            bright = sampled(soft, there).mean(1)
-            left = bright - slopes @ np.linalg.lstsq(slopes, bright, rcond=None)[0]
-            uneven = float(np.ptp(np.quantile(left, (0.02, 0.98))))
-            if uneven < most:
-                best, most = there, uneven
-        if best is None:
+        shifts = np.array(PATCHES, np.float32)[:, None] * np.float32([self.outwards * half, half])
+        patches = own + shifts
+        inner = (patches > 0.01).all((1, 2)) & (patches < 0.99).all((1, 2))
+        if not inner.any():
             return None
-        return best, np.clip(colour / np.maximum(sampled(soft, best), 0.05), 0.5, 2.0)
+        patches = patches[inner]
+        size = len(detail.photo)
+        # Only there is the photo worth blurring; beyond its part, its edge goes on.
+        low, high = patches.min((0, 1)), patches.max((0, 1))
+        (left, top), (right, bottom) = (low * size - 8).astype(int).clip(0), (high * size + 9).astype(int)
+        soft = np.zeros_like(detail.photo)
+        part = detail.photo[top:bottom, left:right]
+        soft[top:bottom, left:right] = cv2.GaussianBlur(part, (0, 0), max(GRAIN * half * size, 0.8))
+        # A quarter of the places tells them apart as well.
+        tried = np.ascontiguousarray(patches[:, ::4])
+        flat = tried.reshape(-1, 2)
+        person, hair = sampled(detail.masks, flat).T.reshape(2, len(patches), -1)
+        bright = sampled(soft, flat).mean(1).reshape(len(patches), -1)
+        bare = (person.min(1) >= 0.8) & (hair.max(1) <= 0.2)
+        slopes = np.column_stack([own, np.ones(len(own))])[::4]
+        left_over = bright.T - slopes @ np.linalg.lstsq(slopes, bright.T, rcond=None)[0]
+        uneven = np.where(bare, np.ptp(np.quantile(left_over, (0.02, 0.98), axis=0), axis=0), np.inf)
+        best = int(np.argmin(uneven))
+        if uneven[best] >= UNEVEN:
+            return None
+        return patches[best], np.clip(colour / np.maximum(sampled(soft, patches[best]), 0.05), 0.5, 2.0)
 
     def hidden(self, skin: NDArray[np.float32], photo: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) how far the closed lid's skin replaces what the photo shows: (n, 3) colours of either."""

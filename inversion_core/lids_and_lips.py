@@ -25,6 +25,7 @@ from inversion_core.refine.mouth import INNER_LIPS, light_within, lip_gap
 
 CLOSING = {"eye-left-closure": "eye-left-opened-up", "eye-right-closure": "eye-right-opened-up"}
 """Units that work against each other: a closing lid gives up being wide open."""
+IRISES = (468, 473)
 LID_PAIRS = (((386, 385, 387), (374, 380, 373)), ((159, 158, 160), (145, 153, 144)))
 """MediaPipe's points on upper and lower lid, for the units in the order of CLOSING."""
 
@@ -108,10 +109,16 @@ def lying_teeth(
 
 
 def _lips_at_rest(template: HeadTemplate, inversion: Inversion) -> NDArray[np.float32]:
-    """(478, 3) MediaPipe's points on the head without moves."""
+    """(478, 3) MediaPipe's points on the lips' rim and the irises of the head without moves; the others are 0."""
+    wanted = [*INNER_LIPS, *IRISES]
+    corners, weights = template.landmark_vertices[wanted], template.landmark_weights[wanted]
     codes, modes = inversion.latent.ws, len(template.identity)
-    still = template.coarse(codes[:modes], codes[modes:], np.zeros(len(template.shapes)))
-    return template.landmarks(still + inversion.detail.corrective)
+    still = template.mean[corners] + inversion.detail.corrective[corners]
+    still += np.tensordot(codes[:modes], template.identity[:, corners], 1)
+    still += np.tensordot(codes[modes:], template.unit_offsets[:, corners], 1)
+    result = np.zeros((len(template.landmark_vertices), 3), np.float32)
+    result[wanted] = (still * weights[..., None]).sum(-2)
+    return result
 
 
 def mouth_lit(

@@ -78,11 +78,16 @@ def light_within(
     share = np.array([0.2, 0.5, 0.8], np.float32)[:, None, None]
     spots = (upper + share * (lower - upper)).reshape(-1, 3).astype(np.float32)
     areas = np.tile(np.abs(width) * height / 3, 3).astype(np.float32)
-    away = spots - vertices[inside, None]
-    square = (away**2).sum(-1) + np.float32(SOFTNESS**2)
-    facing = np.maximum((away * normals[inside, None]).sum(-1), 0) / np.sqrt(square)
-    through = np.maximum(away[..., 2], 0) / np.sqrt(square)
-    seen = (WRAPPED + (1 - WRAPPED) * facing) * through * areas / square
+    # Squares and products of matrices: three numbers for each of so many pairs would take their time.
+    middle = spots.mean(0)
+    points, turned, spots = vertices[inside] - middle, normals[inside], spots - middle
+    square = (
+        (points**2).sum(1)[:, None] + (spots**2).sum(1) - 2 * (points @ spots.T) + np.float32(SOFTNESS**2)
+    )
+    facing = np.maximum(turned @ spots.T - (turned * points).sum(1)[:, None], 0)
+    through = np.maximum(spots[:, 2] - points[:, 2:], 0)
+    distance = np.sqrt(square)
+    seen = (WRAPPED * distance + (1 - WRAPPED) * facing) * through * areas / square**2
     light = (1 - np.exp(-OPEN / np.pi * seen.sum(1))) ** GAMMA
     return (light[:, None] + (1 - light[:, None]) * np.array(DIM)).astype(np.float32)
 
