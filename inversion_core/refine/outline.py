@@ -24,6 +24,8 @@ ROUNDNESS = 0.085
 CLOTHING = 0.5
 """Share of a piece that looks like neither skin nor hair at least, and that hair is above at most, for it to stand
 as a shell of its own: a neck that is wider than the model's, or the ends of hair, would be scraps in other views."""
+LARGE = 0.015
+"""Share of the picture from which on a piece stands whatever its colour: a hand, a bare shoulder, much hair."""
 LIKE_SKIN, LIKE_HAIR = 0.06, 0.12
 """Distance in hue from typical skin, and in any channel from typical hair, up to which a colour counts as such."""
 
@@ -73,7 +75,7 @@ def _clothes_alone(
     photo: NDArray[np.float32],
     landmarks: NDArray[np.float32],
 ) -> NDArray[np.bool_]:
-    """(GRID, GRID) the pieces that are clothes."""
+    """(GRID, GRID) the pieces that are clothes, or too large for a scrap."""
     small = cv2.resize(photo, (GRID, GRID), interpolation=cv2.INTER_AREA)
     face = np.zeros((GRID, GRID), np.uint8)
     cv2.fillPoly(face, [np.round(landmarks[list(OVAL), :2] * GRID).astype(np.int32)], 1)
@@ -91,7 +93,8 @@ def _clothes_alone(
         above[:-3] = piece[3:]
         above &= ~piece
         under_hair = above.any() and hairy[above].mean() > CLOTHING
-        if unlike[piece].mean() > CLOTHING and not under_hair:
+        large = piece.mean() > LARGE
+        if large or (unlike[piece].mean() > CLOTHING and not under_hair):
             kept |= piece
     return kept
 

@@ -66,18 +66,22 @@ def test_a_bar_below_the_head_becomes_a_closed_sheet_over_it(ball, silhouette):
     assert len(shell.vertices) == 2 * shell.front.sum()
 
 
-def test_a_neck_wider_than_the_model_s_is_no_clothes(ball, silhouette):
-    assert _shell(ball, _with_bar(silhouette), clothes=SKIN) is None
+def test_a_neck_wider_than_the_model_s_is_no_clothes_and_a_hand_stands(ball, silhouette):
+    neck = silhouette.copy()
+    neck[400:470, 230:270] = 1
+    assert _shell(ball, neck, clothes=BLUE) is not None
+    assert _shell(ball, neck, clothes=SKIN) is None
+    assert _shell(ball, _with_bar(silhouette), clothes=SKIN) is not None
 
 
 def test_what_hangs_on_below_hair_is_no_clothes(ball, silhouette):
     person = silhouette.copy()
     columns = np.flatnonzero(silhouette.any(0))
     left = columns.min()
-    person[180:420, left - 60 : left] = 1
+    person[250:330, left - 36 : left] = 1
     hair = np.zeros((512, 512), np.float32)
     assert _shell(ball, person, hair) is not None
-    hair[180:300, left - 60 : left] = 1
+    hair[250:290, left - 36 : left] = 1
     assert _shell(ball, person, hair) is None
 
 
