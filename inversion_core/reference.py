@@ -19,7 +19,7 @@ from inversion_core.refine.hair import DOME_ROWS, ROWS
 from inversion_core.refine.layer import MIRROR_UV
 from inversion_core.render import HAIR, INNER_SHARE, OPAQUE, PERSON, closeness
 from inversion_core.rendering import Rendering
-from inversion_core.shading import SOFT
+from inversion_core.shading import CLOSING, SOFT
 
 FAR = 1e9
 
@@ -85,7 +85,9 @@ def shade_rows(
     m = v[..., 5].clamp(0, 1)[..., None]
     opacity, own = v[..., 12], torch.ones_like(v[..., 12])
     if channel >= 0:
-        mask = _picture(masks, v[..., 0:2])[..., channel]
+        past = (-v[..., 1]).clamp(min=0)
+        aside = past * (CLOSING[0] + CLOSING[1] * past) * torch.where(v[..., 0] > 0.5, 1.0, -1.0)
+        mask = _picture(masks, torch.stack([v[..., 0] + aside, v[..., 1]], -1))[..., channel]
         trusted = (1 - ((1 - straight) * (1 + SOFT) + mask.clamp(max=0)) / SOFT).clamp(0, 1)
         seen = v[..., 13] + (1 - v[..., 13]) * trusted
         opacity = opacity + seen * (mask.clamp(min=0) - opacity)

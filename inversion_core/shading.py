@@ -11,11 +11,14 @@ from inversion_core.rasterise import Fragments
 
 SOFT = 0.12
 """Share of the way from the photo's own view that an edge takes, each at its distance from the photo's outline."""
+CLOSING = (0.5, 2.5)
+"""Slope with which the outline closes above the photo, and how much more it leans for each picture width."""
 SPARED = 0.8
 """How far brightening hair (dark made fair) spares its highlights: 1 leads white to white."""
 # Plain numbers would make compiled loops count in double precision.
 _ZERO, _ONE, _HALF, _SPARED = np.float32(0), np.float32(1), np.float32(0.5), np.float32(SPARED)
 _SOFT = np.float32(SOFT)
+_SLOPE, _BEND = np.float32(CLOSING[0]), np.float32(CLOSING[1])
 _NONE, _MARGIN = np.float32(0.003), np.float32(1.001)
 
 
@@ -39,7 +42,10 @@ def opacity_of(v, masks, channel, straight):
     """Opacity of a fragment with the attributes ``v``; the rest as in :func:`shade`."""
     opacity = v[12]
     if channel >= 0:
-        mask = _texel(masks, v[0], v[1], channel)
+        # Past the photo's upper border its outline goes on closing.
+        past = max(-v[1], _ZERO)
+        aside = past * (_SLOPE + _BEND * past)
+        mask = _texel(masks, v[0] + aside if v[0] > _HALF else v[0] - aside, v[1], channel)
         # From the photo's outline on, the farther the view is from the photo's, the farther out is the layer's own.
         trusted = _ONE - ((_ONE - straight) * (_ONE + _SOFT) + min(mask, _ZERO)) / _SOFT
         trusted = min(max(trusted, _ZERO), _ONE)

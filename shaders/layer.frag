@@ -5,6 +5,7 @@ uniform sampler2D photo;    // colour, and in alpha the mask that trims this lay
 uniform sampler2D other;    // the picture that mirrored positions refer to
 uniform float straight;     // 0 .. 1, how near the view is to the photo's own
 uniform bool signed_mask;   // whether the mask is 0.5 at the outline, less beyond
+uniform vec2 closing;       // how the outline closes above the photo: slope, and what it leans more for a width
 uniform float soft;         // share of the way within which an edge fades
 uniform bool trimmed;       // whether the mask and the tones below count
 uniform vec3 under;         // factors on what shines through
@@ -33,7 +34,10 @@ void main() {
     vec4 shown = textureLod(photo, uv, 0.0);
     float opacity = v_cover.x;
     if (trimmed) {
-        float mask = signed_mask ? shown.a * 2.0 - 1.0 : shown.a;
+        float past = max(-uv.y, 0.0);
+        float aside = past * (closing.x + closing.y * past) * (uv.x > 0.5 ? 1.0 : -1.0);
+        float mask = textureLod(photo, vec2(uv.x + aside, uv.y), 0.0).a;
+        mask = signed_mask ? mask * 2.0 - 1.0 : mask;
         float trusted = clamp(1.0 - ((1.0 - straight) * (1.0 + soft) + min(mask, 0.0)) / soft, 0.0, 1.0);
         float seen = v_cover.y + (1.0 - v_cover.y) * trusted;
         opacity += seen * (max(mask, 0.0) - opacity);

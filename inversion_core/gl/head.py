@@ -22,7 +22,7 @@ from inversion_core.image import to_uint8
 from inversion_core.refine.layer import CHANNELS, Layer
 from inversion_core.render import HAIR, INNER_SHARE, PERSON, closeness
 from inversion_core.rendering import Rendering
-from inversion_core.shading import SOFT, SPARED
+from inversion_core.shading import CLOSING, SOFT, SPARED
 
 if TYPE_CHECKING:
     from moderngl import Buffer, Context, Texture, VertexArray
@@ -217,6 +217,7 @@ class HeadRenderer:
             "spared": SPARED,
             "signed_mask": False,
             "soft": SOFT,
+            "closing": CLOSING,
             "under": (1.0, 1.0, 1.0),
             "skin_tone": (0.0,) * 3,
             "hair_tone": (0.0,) * 3,
