@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import numba as nb
 
@@ -17,6 +21,30 @@ def _threads_may_meet() -> bool:
         return True
     return False
 
+
+def sources_state(folder: Path) -> str:
+    """A name for the present contents of a folder's modules that hold compiled loops."""
+    contents = (path.read_bytes() for path in sorted(folder.rglob("*.py")))
+    return hashlib.sha256(b"".join(text for text in contents if b"import numba" in text)).hexdigest()[:16]
+
+
+def _keep_states_apart() -> None:
+    """Let each state of the sources have its compiled loops to itself.
+
+    numba asks only whether a loop's own file has changed; what it takes in from other files may have changed as well.
+    """
+    # A built program brings its loops along, and who names a place knows better.
+    if getattr(sys, "frozen", False) or getattr(nb.config, "CACHE_DIR", None) != "":
+        return
+    package = Path(__file__).parent
+    place = package / "__pycache__" / f"loops-{sources_state(package)}"
+    if not place.exists():
+        for former in place.parent.glob("loops-*"):
+            shutil.rmtree(former, ignore_errors=True)
+    nb.config.CACHE_DIR = str(place)
+
+
+_keep_states_apart()
 
 FREE = _threads_may_meet()
 """Whether compiled loops let other Python threads run; where not, the lock keeps them apart."""

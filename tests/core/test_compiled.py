@@ -1,10 +1,14 @@
-"""Compiled loops from several threads at once."""
+"""Compiled loops: from several threads at once, and where they are kept."""
 
+import os
 import threading
+from pathlib import Path
 
 import numba as nb
 import numpy as np
+import pytest
 
+from inversion_core import compiled
 from inversion_core.camera import Camera
 from inversion_core.compiled import FREE
 from inversion_core.rasterise import rasterise
@@ -43,3 +47,21 @@ def test_two_threads_may_draw_at_once():
 def test_loops_leave_the_lock_only_where_threads_may_meet():
     rasterise(*ball(4), Camera.orbit(0.0, 0.0), 16)
     assert not FREE or nb.threading_layer() in ("omp", "tbb")
+
+
+def test_a_change_in_any_module_with_loops_makes_another_state(tmp_path):
+    (tmp_path / "inner").mkdir()
+    loops, plain = tmp_path / "inner" / "loops.py", tmp_path / "plain.py"
+    loops.write_text("import numba as nb\n")
+    plain.write_text("x = 1\n")
+    first = compiled.sources_state(tmp_path)
+    plain.write_text("x = 2\n")
+    assert compiled.sources_state(tmp_path) == first
+    loops.write_text("import numba as nb\n\n")
+    assert compiled.sources_state(tmp_path) != first
+
+
+@pytest.mark.skipif("NUMBA_CACHE_DIR" in os.environ, reason="another place for compiled loops is named")
+def test_loops_are_kept_under_the_state_of_their_sources():
+    package = Path(compiled.__file__).parent
+    assert nb.config.CACHE_DIR and compiled.sources_state(package) in nb.config.CACHE_DIR
