@@ -62,9 +62,7 @@ def compile_for(loops: Path, processor: str) -> None:
             import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     found = _loops()
     if forgotten := sorted(set(found) - set(seen)):
-        print(
-            f"Nothing in compile_loops.py runs {', '.join(forgotten)}: slow in the bundle.", file=sys.stderr
-        )
+        raise SystemExit(f"Nothing in compile_loops.py runs {', '.join(forgotten)}: slow in the bundle.")
     folder = loops / processor
     folder.mkdir()
     entries = []
@@ -74,7 +72,7 @@ def compile_for(loops: Path, processor: str) -> None:
                 entries.append(_written(folder, name, number, found[name], signature))
             # numba raises ValueError for a loop that it does not cache.
             except (Unforeseen, ValueError) as error:
-                print(f"{name} will be slow in the bundle: {error}.", file=sys.stderr)
+                raise SystemExit(f"{name} would be slow in the bundle: {error}.") from error
     (folder / INDEX).write_text(json.dumps(entries, indent=1), encoding="ascii")
 
 

@@ -188,15 +188,16 @@ def _hair_texture(uv, trust, photo, hairy, hair_colour, skin_colour, lowest) -> 
     hair_only = _unlike(cv2.GaussianBlur(photo, (0, 0), 2), hair_colour, skin_colour)
     drawn, rows = low.copy(), CELL * lowest
     drawn[:rows] = strands(photo, smoothstep(hairy, 0.7, 0.9) * hair_only, low[:rows])
-    return _mixed(seen, soft, tone, other, drawn)
+    mixed = np.empty_like(seen)
+    _mix(seen, soft, tone, other, drawn, mixed)
+    return mixed
 
 
 @parallel
-def _mixed(seen, soft, tone, other, drawn):
-    """(H, W, 3) in [0, 1]: what is seen by its share ``soft``, mirrored in this side's ``tone`` by the share ``other``,
-    and what is drawn by the rest."""
+def _mix(seen, soft, tone, other, drawn, out):
+    """Write into ``out`` (H, W, 3) in [0, 1]: what is seen by its share ``soft``, mirrored in this side's ``tone`` by the
+    share ``other``, and what is drawn by the rest."""
     height, width = seen.shape[:2]
-    out = np.empty(seen.shape, np.float32)
     for y in nb.prange(height):
         for x in range(width):
             own, across = soft[y, x, 0], other[y, x, 0]
@@ -204,7 +205,6 @@ def _mixed(seen, soft, tone, other, drawn):
             for n in range(3):
                 value = seen[y, x, n] * own + seen[y, width - 1 - x, n] * tone[y, x, n] * across
                 out[y, x, n] = min(max(value + drawn[y, x, n] * rest, np.float32(0)), np.float32(1))
-    return out
 
 
 def _softened(sure: NDArray[np.bool_]) -> NDArray[np.float32]:
