@@ -23,8 +23,6 @@ from inversion_core.landmark_tables import OUTER_LIPS
 SKIN, EYES, TEETH, TONGUE = 0, 1, 2, 3
 """Part numbers of vertices."""
 
-CROWN_VERTICES = 200
-"""Connected parts of the teeth with fewer vertices are crowns, the others gums."""
 LOWER_JAW, BELOW = 0.0225, -0.06
 """World units that what belongs to the lower jaw moves at least when the mouth opens, and where it ends above."""
 QUANTUM = 1.6e-5
@@ -124,17 +122,6 @@ class HeadTemplate:
         return adjacency, (sparse.diags(degree + 1e-6) - adjacency).tocsr().astype(np.float64)
 
     @cached_property
-    def jaws(self) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.bool_]]:
-        """The vertices of teeth and gums, (N,); the number of the crown each belongs to, -1 for gums; and which belong
-        to the lower jaw."""
-        teeth = np.flatnonzero(self.part == TEETH)
-        _, part = connected_components(self.adjacency[teeth][:, teeth], directed=False)
-        drop = np.linalg.norm(self.unit_offsets[self.units.index("mouth-open")], axis=1)
-        moved = (self.subdivision @ np.column_stack([drop, self.mean[:, 1]]).astype(np.float32))[teeth]
-        crown = np.where(np.bincount(part)[part] < CROWN_VERTICES, part, -1)
-        return teeth, crown, (moved[:, 0] > LOWER_JAW) & (moved[:, 1] < BELOW)
-
-    @cached_property
     def coarse_part(self) -> NDArray[np.uint8]:
         """(C,) part numbers of the coarse vertices."""
         result = np.zeros(len(self.mean), np.uint8)
@@ -180,6 +167,13 @@ class HeadTemplate:
         piece = connected_components(self.adjacency[teeth][:, teeth], directed=False)[1]
         largest_first = np.argsort(-np.bincount(piece, minlength=1), kind="stable")
         return np.argsort(largest_first)[piece]
+
+    @cached_property
+    def lower_teeth(self) -> NDArray[np.bool_]:
+        """(T,) for the vertices of TEETH whether they belong to the lower jaw."""
+        drop = np.linalg.norm(self.unit_offsets[self.units.index("mouth-open")], axis=1)
+        moved = self.subdivision @ np.column_stack([drop, self.mean[:, 1]]).astype(np.float32)
+        return ((moved[:, 0] > LOWER_JAW) & (moved[:, 1] < BELOW))[self.part == TEETH]
 
     @cached_property
     def crowns(self) -> NDArray[np.bool_]:

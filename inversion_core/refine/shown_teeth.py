@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inversion_core.camera import Camera
-from inversion_core.generators.template import HeadTemplate
+from inversion_core.generators.template import TEETH, HeadTemplate
 from inversion_core.refine.ears import smoothstep
 from inversion_core.refine.mouth import INNER_LIPS, lip_gap
 
@@ -81,8 +81,8 @@ def teeth_of_the_photo(
     mouth = _shown(photo, landmarks) if lip_gap(landmarks[:, :2]) > OPEN else None
     if mouth is None:
         return result
-    teeth, crowns, lower = template.jaws
-    crown, upper = crowns >= 0, ~lower
+    teeth, crowns, lower = np.flatnonzero(template.part == TEETH), template.tooth, template.lower_teeth
+    crown, upper = crowns > 0, ~lower
     projected = camera.project(fine[teeth])
     aside, height = mouth.placed(projected[:, :2]).T
     column = np.floor(aside * COLUMNS).astype(int)
