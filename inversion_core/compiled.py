@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 import numba as nb
+
+KEPT = 7 * 24 * 3600
+"""Seconds that the loops of a former state of the sources are kept at least."""
 
 
 def _threads_may_meet() -> bool:
@@ -28,6 +33,15 @@ def sources_state(folder: Path) -> str:
     return hashlib.sha256(b"".join(text for text in contents if b"import numba" in text)).hexdigest()[:16]
 
 
+def clear_former(folder: Path) -> None:
+    """Remove from ``folder`` the loops of former states, but those of the last days: a program that has been running
+    since before an update still writes its own."""
+    for former in folder.glob("loops-*"):
+        with suppress(OSError):
+            if time.time() - former.stat().st_mtime > KEPT:
+                shutil.rmtree(former, ignore_errors=True)
+
+
 def _keep_states_apart() -> None:
     """Let each state of the sources have its compiled loops to itself.
 
@@ -39,8 +53,7 @@ def _keep_states_apart() -> None:
     package = Path(__file__).parent
     place = package / "__pycache__" / f"loops-{sources_state(package)}"
     if not place.exists():
-        for former in place.parent.glob("loops-*"):
-            shutil.rmtree(former, ignore_errors=True)
+        clear_former(place.parent)
     nb.config.CACHE_DIR = str(place)
 
 

@@ -61,6 +61,16 @@ def test_a_change_in_any_module_with_loops_makes_another_state(tmp_path):
     assert compiled.sources_state(tmp_path) != first
 
 
+def test_only_long_unused_loops_of_former_states_are_removed(tmp_path):
+    old, recent, other = (tmp_path / name for name in ("loops-old", "loops-recent", "else"))
+    for folder in (old, recent, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    compiled.clear_former(tmp_path)
+    assert not old.exists() and recent.exists() and other.exists()
+
+
 @pytest.mark.skipif("NUMBA_CACHE_DIR" in os.environ, reason="another place for compiled loops is named")
 def test_loops_are_kept_under_the_state_of_their_sources():
     package = Path(compiled.__file__).parent
